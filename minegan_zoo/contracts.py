@@ -1,0 +1,399 @@
+"""The one file for plugin authors: specs, base classes, entries, hook markers, errors and the API number.
+
+A plugin is written from this file alone. It never imports torch at run time, so that listing plugins stays cheap: the
+base classes are plain ABCs to mix into modules, as in ``class BigGAN(nn.Module, GeneratorSource)``. Imports nothing of
+ours.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+import pluggy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Generator, Tensor
+    from torch.nn import Parameter
+
+API = 1
+"""What a plugin's ``MINEGAN_ZOO_API`` must equal. Adding is compatible; removing, renaming or a new meaning bumps it."""
+
+ENTRY_POINT_GROUP = "minegan_zoo"
+hookspec = pluggy.HookspecMarker(ENTRY_POINT_GROUP)
+hookimpl = pluggy.HookimplMarker(ENTRY_POINT_GROUP)
+
+Prior = Literal["normal", "truncated", "sphere", "class-embedding", "mapped"]
+if TYPE_CHECKING:
+    Code = Mapping[str, Tensor]
+
+
+class MineganError(Exception):
+    """A mistake that its user can mend; the message says what, whose, and what to do."""
+
+
+# Specs: data that describes networks without building them
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """Square images (n, channels, resolution, resolution), float32, nominally in [-1, 1]."""
+
+    channels: int
+    resolution: int
+
+    def __str__(self) -> str:
+        return f"{self.resolution}x{self.resolution} {'grey' if self.channels == 1 else 'RGB'}"
+
+
+@dataclass(frozen=True)
+class LatentSpace:
+    """One latent space of a source: tensors (n, *shape) that follow `prior` before any mining."""
+
+    shape: tuple[int, ...]
+    prior: Prior
+
+
+@dataclass(frozen=True)
+class Card:
+    """Where pretrained weights come from and what one may do with them."""
+
+    summary: str
+    weights: str = ""
+    """`package:MODULE/FOLDER`, a URL, `hf-hub:owner/name[/file]` or a path; empty where nothing is to be fetched."""
+    origin: str = ""
+    licence: str = ""
+    training_data: str = ""
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    """File name -> hex digest; checked whenever the file is fetched or opened."""
+    citation: str = ""
+    command: str = ""
+    """What to run to make these weights again, where this project made them."""
+    notes: str = ""
+
+
+# The parts of a mined model
+
+
+T = TypeVar("T")
+
+
+class Shared(Generic[T]):
+    """Holds `value` so that `nn.Module` does not register it and `copy.deepcopy` does not copy it.
+
+    A source keeps its discriminator in one: the discriminator is not part of the generator's parameters.
+    """
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Shared[T]:
+        return self
+
+
+class GeneratorSource(ABC):
+    """A pretrained generator, to be mixed into an `nn.Module`: code -> images.
+
+    In `eval()` mode batch norm runs on stored statistics, in `train()` mode on the batch's; nothing else may depend on
+    the mode.
+    """
+
+    image: ImageSpec
+    latents: Mapping[str, LatentSpace]
+    inputs: tuple[frozenset[str], ...]
+    """The key sets that `synthesize` accepts, the default first."""
+    num_classes: int = 0
+    """0 = unconditional."""
+
+    @abstractmethod
+    def prior(self, n: int, keys: frozenset[str], rng: Generator) -> dict[str, Tensor]:
+        """The unmined baseline: draw (n, *shape) for every key, from `rng` alone, on the source's own device."""
+
+    @abstractmethod
+    def synthesize(self, code: Code) -> Tensor:
+        """Images (n, C, H, W), float32, never clamped; differentiable in every tensor of `code`.
+
+        Row i depends on row i of the code only, and the same code gives the same image (but for `noise="random"`).
+        Raises MineganError when the keys are no member of `inputs`.
+        """
+
+    @abstractmethod
+    def groups(self) -> Mapping[str, list[Parameter]]:
+        """Named parts ordered from latent to pixel: a partition of `parameters()`. Names hold no slash."""
+
+    def class_codes(self, labels: Tensor) -> Tensor:
+        """(n,) int64 labels -> the "class" space (n, *shape); (n, attributes) where there are several."""
+        raise MineganError(f"{type(self).__name__} is unconditional: it has no class codes")
+
+    def own_critic(self) -> Critic | None:
+        """Its pretrained discriminator, the same object at each call; None where there is none."""
+        return None
+
+    def config(self) -> Mapping[str, Any] | None:
+        """What besides the tensors rebuilds this network, as JSON values.
+
+        Where this is not None, the family's builder reads folders written by `minegan_zoo.weights.write_source`.
+        Otherwise a saved source is rebuilt by the builder call that first made it, then given the saved tensors.
+        """
+        return None
+
+    def reset_parameters(self) -> None:
+        """Draw every weight anew from the family's initial distribution, for training from scratch."""
+        raise MineganError(f"{type(self).__name__} cannot be trained from scratch: it defines no reset_parameters()")
+
+
+class Critic(ABC):
+    """Images -> one real number a sample, to be mixed into an `nn.Module`."""
+
+    image: ImageSpec
+    num_classes: int = 0
+
+    @abstractmethod
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(n, C, H, W) in [-1, 1] -> (n,) for any n >= 1; without labels a class term is left out.
+
+        Minibatch statistics use the reference's grouping where it divides n, else the largest divisor of n below it.
+        """
+
+    @abstractmethod
+    def groups(self) -> Mapping[str, list[Parameter]]:
+        """Named parts ordered from pixel to score: a partition of `parameters()`. Names hold no slash."""
+
+    def reset_parameters(self) -> None:
+        """Draw every weight anew, for training from scratch."""
+        raise MineganError(f"{type(self).__name__} cannot be trained from scratch: it defines no reset_parameters()")
+
+
+class Miner(ABC):
+    """Base noise u ~ N(0, I) -> the code of one source, to be mixed into an `nn.Module`. No batch statistics."""
+
+    noise_dim: int
+
+    @abstractmethod
+    def forward(self, u: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        """(n, noise_dim) -> exactly the latent spaces that the miner was built for, each (n, *shape)."""
+
+
+class Selector(ABC):
+    """Which source a sample comes from; to be mixed into an `nn.Module`. S sources, n base noises.
+
+    Scores are (S, n) with -inf where a pair was not proposed.
+    """
+
+    num_sources: int
+
+    def propose(self, n: int, rng: Generator) -> Tensor:
+        """Bool (S, n): which pairs to score, at least one in every column. Default: all."""
+        import torch
+
+        return torch.ones(self.num_sources, n, dtype=torch.bool)
+
+    @abstractmethod
+    def critic_weights(self, scores: Tensor) -> Tensor:
+        """(S, n), columns on the simplex: what the critic sees. Zero = the pair is not run with gradient."""
+
+    def miner_weights(self, scores: Tensor) -> Tensor:
+        """(S, n), columns on the simplex: what the miners see. Default: what the critic sees."""
+        return self.critic_weights(scores)
+
+    def update(self, scores: Tensor) -> None:  # noqa: B027 - a selector without learning has nothing to do
+        """Learn from the scores of one miner step."""
+
+    @abstractmethod
+    def probabilities(self) -> Tensor:
+        """(S,), sums to one: how often a sample is drawn from each source. Saved with the model."""
+
+
+class Objective(ABC):
+    """A loss family. Both losses are minimised and give one value a score; the selector weighs them."""
+
+    critic_steps: int = 1
+    """Critic updates per miner update."""
+    penalty_every: int = 1
+    """The penalty is added at every so-manieth critic update, multiplied by this number (lazy regularisation)."""
+
+    @abstractmethod
+    def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """(n,), (n,) -> (n,): real and fake scores, paired."""
+
+    @abstractmethod
+    def miner_loss(self, fake: Tensor) -> Tensor:
+        """(n,) -> (n,)."""
+
+    def penalty(self, critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor | None:
+        """A scalar, with a graph to the critic's weights; None where the family has none. Images are paired."""
+        return None
+
+
+class Augmentation(ABC):
+    """Applied to real and fake images alike before the critic; to be mixed into an `nn.Module`. Differentiable."""
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, C, H, W) -> the same shape."""
+
+    def update(self, real_scores: Tensor) -> None:  # noqa: B027 - only adaptive augmentations learn
+        """Adapt to the critic's scores (n,) of augmented real images, once a critic update."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a regulariser may look at in a miner step."""
+
+    u: Tensor
+    codes: Sequence[Code]
+    images: Tensor
+    scores: Tensor
+
+
+Regulariser = Callable[[Batch], Any]
+"""Batch -> scalar tensor that is added to the miner's loss."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training in which the same parameters are free."""
+
+    name: str
+    steps: int
+    train: Mapping[str, float]
+    """Pattern over groups ("miners", "critic", "sources/*/body.*") -> Adam's learning rate."""
+    until: str | None = None
+    regularisers: tuple[Regulariser, ...] = ()
+    batch_stats: bool = False
+    """Sources normalise by batch statistics (training from scratch) instead of the stored ones."""
+
+
+class Run(ABC):
+    """What `Strategy.prepare` may touch."""
+
+    sources: Sequence[GeneratorSource]
+    miners: Sequence[Miner | None]
+    critic: Critic
+    selector: Selector
+    rng: Generator
+
+
+class Strategy(ABC):
+    """A method of transfer: which parameters are trained, when, how fast."""
+
+    mines: bool = True
+    """False: no miners, codes come from each source's prior."""
+    default_steps: int = 1000
+
+    @abstractmethod
+    def stages(self, steps: int) -> tuple[Stage, ...]:
+        """Stages whose steps sum to `steps`."""
+
+    def prepare(self, stage: Stage, run: Run) -> None:  # noqa: B027 - most strategies change nothing
+        """Called once before a stage begins (not when it is resumed); may change modules in place."""
+
+
+# Entries: what a plugin registers. Options are the builder's keyword-only parameters with defaults.
+
+
+@dataclass(frozen=True)
+class GeneratorEntry:
+    """`build(weights, *, ...) -> GeneratorSource`; weights is a local file or folder, or None for random weights.
+
+    `image` and `latents` are None for a family entry, which infers them from the checkpoint.
+    """
+
+    name: str
+    build: Callable[..., GeneratorSource]
+    image: ImageSpec | None = None
+    latents: Mapping[str, LatentSpace] | None = None
+    card: Card | None = None
+
+
+@dataclass(frozen=True)
+class MinerEntry:
+    """`build(latents, noise_dim, *, ...) -> Miner`."""
+
+    name: str
+    build: Callable[..., Miner]
+
+
+@dataclass(frozen=True)
+class CriticEntry:
+    """`build(image, num_classes, *, ...) -> Critic`."""
+
+    name: str
+    build: Callable[..., Critic]
+
+
+@dataclass(frozen=True)
+class SelectorEntry:
+    """`build(num_sources, *, ...) -> Selector`."""
+
+    name: str
+    build: Callable[..., Selector]
+
+
+@dataclass(frozen=True)
+class ObjectiveEntry:
+    """`build(*, ...) -> Objective`."""
+
+    name: str
+    build: Callable[..., Objective]
+
+
+@dataclass(frozen=True)
+class AugmentationEntry:
+    """`build(*, ...) -> Augmentation`."""
+
+    name: str
+    build: Callable[..., Augmentation]
+
+
+@dataclass(frozen=True)
+class StrategyEntry:
+    """`build(*, ...) -> Strategy`."""
+
+    name: str
+    build: Callable[..., Strategy]
+
+
+if TYPE_CHECKING:
+    Weights = Path | None
+
+# Hooks: the whole extension surface. Each is called once with `register`, to be called as `register(Entry(...))`.
+
+
+@hookspec
+def register_generators(register: Callable[[GeneratorEntry], None]) -> None:
+    """Register generator families and their pretrained weights."""
+
+
+@hookspec
+def register_miners(register: Callable[[MinerEntry], None]) -> None:
+    """Register miners."""
+
+
+@hookspec
+def register_critics(register: Callable[[CriticEntry], None]) -> None:
+    """Register critics."""
+
+
+@hookspec
+def register_selectors(register: Callable[[SelectorEntry], None]) -> None:
+    """Register selectors."""
+
+
+@hookspec
+def register_objectives(register: Callable[[ObjectiveEntry], None]) -> None:
+    """Register objectives."""
+
+
+@hookspec
+def register_augmentations(register: Callable[[AugmentationEntry], None]) -> None:
+    """Register augmentations."""
+
+
+@hookspec
+def register_strategies(register: Callable[[StrategyEntry], None]) -> None:
+    """Register strategies."""

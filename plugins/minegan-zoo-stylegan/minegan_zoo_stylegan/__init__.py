@@ -1,0 +1,3 @@
+"""stylegan for minegan_zoo."""
+
+MINEGAN_ZOO_API = 1
