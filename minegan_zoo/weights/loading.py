@@ -1,0 +1,46 @@
+"""Putting tensors into a module, strictly. May import contracts only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from minegan_zoo.contracts import MineganError
+
+SHOWN = 12
+
+
+def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], whose: str) -> None:
+    """Give `module` its state dict; every key must be there, expected, and of the right shape.
+
+    Values keep the module's dtype and device. A module built on the meta device (no memory, no random draws) gets
+    copies of the tensors in their own dtype instead. Raises MineganError, naming `whose`, with all that does not fit.
+    """
+    expected = module.state_dict()
+    problems = [
+        *_listed("missing", [key for key in expected if key not in tensors]),
+        *_listed("unexpected", [key for key in tensors if key not in expected]),
+        *_listed(
+            "of another shape",
+            [
+                f"{key} (file {tuple(tensors[key].shape)}, network {tuple(value.shape)})"
+                for key, value in expected.items()
+                if key in tensors and tensors[key].shape != value.shape
+            ],
+        ),
+    ]
+    if problems:
+        raise MineganError(f"{whose} does not fit {type(module).__name__}: {'; '.join(problems)}")
+    if any(value.is_meta for value in expected.values()):
+        # copies: a file mapped into memory must be free to change once it is loaded
+        module.load_state_dict({key: value.clone() for key, value in tensors.items()}, strict=True, assign=True)
+    else:
+        module.load_state_dict(dict(tensors), strict=True)
+
+
+def _listed(what: str, keys: list[str]) -> list[str]:
+    if not keys:
+        return []
+    more = f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
+    return [f"{what}: {', '.join(keys[:SHOWN])}{more}"]
