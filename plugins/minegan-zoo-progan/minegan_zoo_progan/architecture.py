@@ -1,0 +1,237 @@
+"""What a ProGAN is made of, as data: widths, latents and the dialect its weights were trained in; no torch.
+
+Both networks are rebuilt from these records, which is what a source folder keeps. Imports contracts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from minegan_zoo.contracts import ImageSpec, LatentSpace, MineganError
+
+DialectName = Literal["paper", "gan_zoo", "rosinality"]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """Where implementations of Progressive GAN (Karras et al., arXiv 1710.10196) differ."""
+
+    scaled_bias: bool
+    """Equalised learning rate multiplies the bias too."""
+    norm_first: bool
+    """Pixel norm before the activation instead of after it."""
+    plain_rgb: bool
+    """RGB layers and the head are not equalised."""
+    linear_gain: float
+    """Equalising gain of layers without activation."""
+    start_gain: float
+    """Equalising gain of latent -> 4x4, where the fan-in counts the latent's dimensions."""
+    start_bias: Literal["pixel", "channel"]
+    joint_norm: bool
+    """The class code is normalised together with z."""
+    from_rgb_activation: bool
+    widen_first: bool
+    """A critic block changes its width in the first convolution instead of the second."""
+    statistics: Literal["features", "images"]
+    """Minibatch standard deviation: of the 4x4 features in groups of 4, or of all input images."""
+    leftover: Literal["whole", "divisor"]
+    """A batch that 4 does not divide: one group, or groups of the largest divisor below 4."""
+    fades_second: bool
+    """The critic fades at 8x8 too (pytorch_GAN_zoo's does not)."""
+
+
+_GAIN = math.sqrt(2)
+DIALECTS: Mapping[str, Dialect] = {
+    "paper": Dialect(
+        scaled_bias=False,
+        norm_first=False,
+        plain_rgb=False,
+        linear_gain=1.0,
+        start_gain=_GAIN / 4,
+        start_bias="channel",
+        joint_norm=False,
+        from_rgb_activation=True,
+        widen_first=False,
+        statistics="features",
+        leftover="divisor",
+        fades_second=True,
+    ),
+    "gan_zoo": Dialect(
+        scaled_bias=True,
+        norm_first=False,
+        plain_rgb=False,
+        linear_gain=_GAIN,
+        start_gain=_GAIN,
+        start_bias="pixel",
+        joint_norm=True,
+        from_rgb_activation=True,
+        widen_first=False,
+        statistics="features",
+        leftover="whole",
+        fades_second=False,
+    ),
+    "rosinality": Dialect(
+        scaled_bias=False,
+        norm_first=True,
+        plain_rgb=True,
+        linear_gain=_GAIN,
+        start_gain=_GAIN / 4,
+        start_bias="channel",
+        joint_norm=False,
+        from_rgb_activation=False,
+        widen_first=True,
+        statistics="images",
+        leftover="whole",
+        fades_second=True,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """What generator and critic have in common."""
+
+    widths: tuple[int, ...]
+    """Feature channels at 4x4, 8x8, ... up to the image's resolution."""
+    channels: int = 3
+    dialect: DialectName = "paper"
+    alpha: float = 1.0
+    """Share of the highest resolution in a fade between the two highest."""
+    rgb_layers: int = 1
+    """How many of the highest resolutions have an RGB layer; 2 are in use while alpha is below 1."""
+    leak: float = 0.2
+    equalized: bool = True
+
+    def __post_init__(self) -> None:
+        whole = {"widths": min(self.widths, default=0), "channels": self.channels, "rgb_layers": self.rgb_layers}
+        for name, value in whole.items():
+            if value < 1:
+                raise MineganError(f"progan: {name} must be positive, not {value}")
+        if self.dialect not in DIALECTS:
+            raise MineganError(f"progan: unknown dialect {self.dialect!r}; there are {', '.join(DIALECTS)}")
+        if not 0.0 <= self.alpha <= 1.0:
+            raise MineganError(f"progan: alpha is the share of the new resolution, from 0 to 1, not {self.alpha}")
+        if self.rgb_layers > len(self.widths) or (self.fades and self.rgb_layers < 2):
+            raise MineganError(f"progan: {self.rgb_layers} RGB layers do not fit {self.image} with alpha {self.alpha}")
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        return tuple(4 << level for level in range(len(self.widths)))
+
+    @property
+    def rgb_resolutions(self) -> tuple[int, ...]:
+        return self.resolutions[-self.rgb_layers :]
+
+    @property
+    def image(self) -> ImageSpec:
+        return ImageSpec(self.channels, self.resolutions[-1])
+
+    @property
+    def fades(self) -> bool:
+        return self.alpha < 1.0 and len(self.widths) > 1
+
+    @property
+    def style(self) -> Dialect:
+        return DIALECTS[self.dialect]
+
+
+@dataclass(frozen=True)
+class GeneratorPlan(Pyramid):
+    """A ProGAN generator."""
+
+    z_dim: int = 512
+    attributes: tuple[int, ...] = ()
+    """Values of each class attribute; empty = unconditional."""
+    class_dim: int = 0
+    """Width of the class embedding; 0 = classes enter as (soft) one-hot vectors."""
+    tanh: bool = False
+
+    @property
+    def num_classes(self) -> int:
+        return sum(self.attributes)
+
+    @property
+    def latents(self) -> dict[str, LatentSpace]:
+        """z of unit mean square; normal where the class is normalised with it, which makes its length count."""
+        if not self.attributes:
+            return {"z": LatentSpace((self.z_dim,), "sphere")}
+        return {
+            "z": LatentSpace((self.z_dim,), "normal" if self.style.joint_norm else "sphere"),
+            "class": LatentSpace((self.class_dim or self.num_classes,), "class-embedding"),
+        }
+
+
+@dataclass(frozen=True)
+class CriticPlan(Pyramid):
+    """A ProGAN discriminator."""
+
+    num_classes: int = 0
+    projection: bool = False
+    """The label's class logit is part of the score, instead of an auxiliary classifier that no score sees."""
+    minibatch_std: bool = True
+
+
+AnyPlan = TypeVar("AnyPlan", GeneratorPlan, CriticPlan)
+
+
+@dataclass(frozen=True)
+class ProGANPlan:
+    """Both networks; `critic` is None where a file holds the generator alone."""
+
+    generator: GeneratorPlan
+    critic: CriticPlan | None
+
+    def config(self) -> dict[str, Any]:
+        """JSON values from which `from_config` makes this plan again."""
+        return {
+            "generator": dataclasses.asdict(self.generator),
+            "critic": None if self.critic is None else dataclasses.asdict(self.critic),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> ProGANPlan:
+        if not isinstance(config.get("generator"), Mapping):
+            raise MineganError("progan: the source folder's config describes no generator; save the source again")
+        generator, critic = config["generator"], config.get("critic")
+        try:
+            return cls(
+                GeneratorPlan(
+                    **{
+                        **generator,
+                        "widths": tuple(generator["widths"]),
+                        "attributes": tuple(generator["attributes"]),
+                    }
+                ),
+                None if critic is None else CriticPlan(**{**critic, "widths": tuple(critic["widths"])}),
+            )
+        except (KeyError, TypeError) as error:
+            raise MineganError(f"progan: the source folder's config is not a ProGAN's ({error})") from None
+
+    def cropped(self, resolution: int | None, alpha: float | None) -> ProGANPlan:
+        """The same networks up to `resolution`, with this fade; None keeps what is there.
+
+        A fade belongs to the highest resolution: a lower one starts without. Raises MineganError where the pyramid
+        does not reach that far or has no RGB layer there.
+        """
+        critic = None if self.critic is None else _crop(self.critic, resolution, alpha)
+        return ProGANPlan(_crop(self.generator, resolution, alpha), critic)
+
+
+def _crop(plan: AnyPlan, resolution: int | None, alpha: float | None) -> AnyPlan:
+    resolution = plan.image.resolution if resolution is None else resolution
+    if resolution not in plan.rgb_resolutions:
+        has = ", ".join(map(str, plan.rgb_resolutions))
+        raise MineganError(f"progan: these weights give images at resolution {has}, not {resolution}")
+    removed = len(plan.widths) - 1 - plan.resolutions.index(resolution)
+    if alpha is None:
+        alpha = 1.0 if removed else plan.alpha
+    return dataclasses.replace(
+        plan,
+        widths=plan.widths[: len(plan.widths) - removed],
+        rgb_layers=plan.rgb_layers - removed,
+        alpha=float(alpha),
+    )
