@@ -1,3 +1,22 @@
-"""biggan for minegan_zoo."""
+"""BigGAN and BigGAN-deep for minegan_zoo. Imports `contracts` and `builders`: listing the entries loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from minegan_zoo.contracts import GeneratorEntry, ImageSpec, LatentSpace, hookimpl
+from minegan_zoo_biggan import builders
 
 MINEGAN_ZOO_API = 1
+
+TINY_IMAGE = ImageSpec(channels=3, resolution=32)
+TINY_LATENTS = {"z": LatentSpace((16,), "normal"), "class": LatentSpace((8,), "class-embedding")}
+
+
+@hookimpl
+def register_generators(register: Callable[[GeneratorEntry], None]) -> None:
+    """The families and a tiny random network of each."""
+    register(GeneratorEntry("biggan", builders.biggan))
+    register(GeneratorEntry("biggan.tiny", builders.tiny, TINY_IMAGE, TINY_LATENTS))
+    register(GeneratorEntry("biggan-deep", builders.biggan_deep))
+    register(GeneratorEntry("biggan-deep.tiny", builders.tiny_deep, TINY_IMAGE, TINY_LATENTS))

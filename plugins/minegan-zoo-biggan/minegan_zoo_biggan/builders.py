@@ -1,0 +1,188 @@
+"""Builders of the family entries. Imports `contracts` and `architecture`; torch only when one is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minegan_zoo.contracts import MineganError
+from minegan_zoo_biggan.architecture import (
+    DiscriminatorPlan,
+    GeneratorPlan,
+    discriminator_from_json,
+    discriminator_plan,
+    generator_from_json,
+    generator_plan,
+)
+
+if TYPE_CHECKING:
+    from minegan_zoo_biggan.source import BigGAN
+
+
+def biggan(
+    weights: Path | None,
+    *,
+    resolution: int | None = None,
+    channels: int | None = None,
+    num_classes: int | None = None,
+    ch: int | None = None,
+    critic_ch: int | None = None,
+    dim_z: int | None = None,
+    shared_dim: int | None = None,
+    hier: bool | None = None,
+    attention: str | None = None,
+    truncation: float = 1.0,
+    ema: bool = True,
+) -> BigGAN:
+    """BigGAN; reads source folders.
+
+    Left out, what describes the network comes from the file; without a file from `architecture.generator_plan`.
+    `ch`, `critic_ch` and `attention` (resolutions, as in "32_64") serve random networks only. `truncation` 1.0 keeps
+    what a source folder was saved with.
+    """
+    facts = {
+        "resolution": resolution,
+        "channels": channels,
+        "num_classes": num_classes,
+        "dim_z": dim_z,
+        "shared_dim": shared_dim,
+        "hier": hier,
+    }
+    if weights is not None:
+        return _load(weights, False, facts, truncation)
+    return _random(False, {**facts, "ch": ch, "attention": attention}, critic_ch, truncation)
+
+
+def biggan_deep(
+    weights: Path | None,
+    *,
+    resolution: int | None = None,
+    channels: int | None = None,
+    num_classes: int | None = None,
+    ch: int | None = None,
+    critic_ch: int | None = None,
+    depth: int | None = None,
+    dim_z: int | None = None,
+    shared_dim: int | None = None,
+    attention: str | None = None,
+    truncation: float = 1.0,
+    ema: bool = True,
+) -> BigGAN:
+    """BigGAN-deep; reads source folders. Options as for BigGAN; `depth` is the number of blocks a stage."""
+    facts = {
+        "resolution": resolution,
+        "channels": channels,
+        "num_classes": num_classes,
+        "dim_z": dim_z,
+        "shared_dim": shared_dim,
+    }
+    if weights is not None:
+        return _load(weights, True, facts, truncation)
+    return _random(True, {**facts, "ch": ch, "attention": attention, "depth": depth}, critic_ch, truncation)
+
+
+def tiny(weights: Path | None, *, truncation: float = 1.0) -> BigGAN:
+    """A random BigGAN of 10,000 parameters for tests."""
+    if weights is not None:
+        return biggan(weights, truncation=truncation)
+    return biggan(
+        None,
+        resolution=32,
+        channels=3,
+        num_classes=3,
+        ch=2,
+        dim_z=16,
+        shared_dim=8,
+        attention="16",
+        truncation=truncation,
+    )
+
+
+def tiny_deep(weights: Path | None, *, truncation: float = 1.0) -> BigGAN:
+    """A random BigGAN-deep for tests."""
+    if weights is not None:
+        return biggan_deep(weights, truncation=truncation)
+    return biggan_deep(
+        None,
+        resolution=32,
+        channels=3,
+        num_classes=3,
+        ch=4,
+        dim_z=16,
+        shared_dim=8,
+        attention="16",
+        truncation=truncation,
+    )
+
+
+def _random(deep: bool, options: Mapping[str, Any], critic_ch: int | None, truncation: float) -> BigGAN:
+    given = {name: value for name, value in options.items() if value is not None}
+    generator = generator_plan(deep=deep, **given)
+    shared = {name: given[name] for name in ("ch", "attention", "depth") if name in given}
+    critic = discriminator_plan(generator, **shared | ({} if critic_ch is None else {"ch": critic_ch}))
+    source = assemble(generator, critic, truncation).to_empty(device="cpu")
+    source.reset_parameters()
+    own = source.own_critic()
+    assert own is not None
+    own.to_empty(device="cpu").reset_parameters()
+    return source
+
+
+def assemble(generator: GeneratorPlan, critic: DiscriminatorPlan | None, truncation: float) -> BigGAN:
+    """Both networks in `eval()`, without memory for their tensors: they are drawn or loaded into them."""
+    import torch
+
+    from minegan_zoo_biggan.discriminator import Discriminator
+    from minegan_zoo_biggan.source import BigGAN
+
+    with torch.device("meta"):
+        own = None if critic is None else Discriminator(critic).eval()
+        return BigGAN(generator, own, truncation).eval()
+
+
+def _load(weights: Path, deep: bool, facts: Mapping[str, Any], truncation: float) -> BigGAN:
+    from minegan_zoo.weights import is_source_folder
+
+    if not is_source_folder(weights):
+        raise MineganError(f"{weights} is not a source folder")
+    source = _source_folder(weights, truncation)
+    if source.plan.deep != deep:
+        raise MineganError(f"{weights} holds a {_family(source.plan)}: load it under that name")
+    for name, value in facts.items():
+        if value is not None and value != (held := vars_of(source.plan)[name]):
+            raise MineganError(f"{weights} has {name}={held}, not {value}: leave the option out")
+    return source
+
+
+def vars_of(plan: GeneratorPlan) -> dict[str, Any]:
+    """What the options of the same names describe."""
+    return {
+        "resolution": plan.resolution,
+        "channels": plan.channels,
+        "num_classes": plan.num_classes,
+        "dim_z": plan.dim_z,
+        "shared_dim": plan.shared_dim,
+        "hier": plan.hier,
+    }
+
+
+def _source_folder(folder: Path, truncation: float) -> BigGAN:
+    from minegan_zoo.weights import load_strict, read_source
+
+    saved = read_source(folder)
+    if saved.config is None or saved.family not in ("biggan", "biggan-deep"):
+        raise MineganError(f"{folder} holds a {saved.family}, not a BigGAN: load it under that name")
+    described = saved.config["discriminator"]
+    critic = None if described is None or saved.discriminator is None else discriminator_from_json(described)
+    kept = saved.config["truncation"] if truncation == 1 else truncation
+    source = assemble(generator_from_json(saved.config["generator"]), critic, kept)
+    load_strict(source, saved.generator, f"the generator in {folder}")
+    own = source.own_critic()
+    if own is not None and saved.discriminator is not None:
+        load_strict(own, saved.discriminator, f"the discriminator in {folder}")
+    return source
+
+
+def _family(plan: GeneratorPlan) -> str:
+    return "biggan-deep" if plan.deep else "biggan"

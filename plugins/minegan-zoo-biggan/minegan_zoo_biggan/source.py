@@ -1,0 +1,150 @@
+"""The BigGAN generator (Brock et al., 2019, arXiv 1809.11096) as a source. Imports `contracts`, `blocks` and theirs."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from minegan_zoo.contracts import GeneratorSource, ImageSpec, LatentSpace, MineganError, Shared
+from minegan_zoo_biggan.architecture import GeneratorPlan, to_json
+from minegan_zoo_biggan.blocks import Attention, DeepGeneratorBlock, GeneratorBlock, activation, conv
+from minegan_zoo_biggan.discriminator import Discriminator
+from minegan_zoo_biggan.norm import BatchNorm, BatchStatistics
+from minegan_zoo_biggan.spectral import Linear, SpectralNorm, Table
+
+if TYPE_CHECKING:
+    from minegan_zoo.contracts import Code
+
+TRUNCATED_AT = 2.0
+"""A truncated prior is `truncation` times a normal cut at +-2, as BigGAN's released samplers draw it."""
+
+
+class BigGAN(nn.Module, GeneratorSource):
+    """{z, class} -> images; {z} alone where there are no classes.
+
+    "class" is the shared class embedding, or the soft one-hot where batch norm holds per-class tables.
+    """
+
+    def __init__(self, plan: GeneratorPlan, critic: Discriminator | None = None, truncation: float = 1.0) -> None:
+        super().__init__()
+        if not 0 < truncation <= 1:
+            raise MineganError(f"BigGAN's truncation is above 0 and at most 1, not {truncation}")
+        self.plan, self.truncation, self._critic = plan, truncation, Shared(critic)
+        self.act = activation(plan.activation)
+        self.image = ImageSpec(plan.channels, plan.resolution)
+        self.num_classes = plan.num_classes
+        truncated = truncation < 1 or plan.statistics > 0
+        self.latents = {"z": LatentSpace((plan.dim_z,), "truncated" if truncated else "normal")}
+        if plan.num_classes:
+            self.latents["class"] = LatentSpace((plan.class_dim,), "class-embedding")
+        self.inputs = (frozenset(self.latents),)
+
+        first = plan.blocks[0].inputs
+        self.shared = Table(plan.classes, plan.shared_dim, "none", plan.sn_eps) if plan.shared_dim else None
+        self.linear = Linear(plan.start_dim, first * plan.bottom**2, plan.spectral, plan.sn_eps)
+        self.blocks = nn.ModuleList(nn.ModuleList(self._block(index)) for index in range(len(plan.blocks)))
+        last = plan.blocks[-1].outputs
+        rgb = conv(plan, last, plan.rgb_rows or plan.channels, 3)
+        self.output_layer = nn.ModuleDict({"0": BatchNorm(last, plan), "2": rgb})
+        for module in self.modules():
+            if isinstance(module, BatchStatistics):
+                module.truncation = truncation
+
+    def _block(self, index: int) -> list[nn.Module]:
+        block = self.plan.blocks[index]
+        layers: list[nn.Module] = [(DeepGeneratorBlock if self.plan.deep else GeneratorBlock)(block, self.plan)]
+        if index == 0 and self.plan.attention_first:
+            layers.insert(0, Attention(block.inputs, self.plan))
+        if block.attention:
+            layers.append(Attention(block.outputs, self.plan))
+        return layers
+
+    def reset_parameters(self) -> None:
+        """Orthogonal weights, as in the reference; the shared embedding's too."""
+        for module in self.modules():
+            if isinstance(module, SpectralNorm | BatchStatistics | Attention):
+                module.reset_parameters()
+
+    def prior(self, n: int, keys: frozenset[str], rng: Generator) -> dict[str, Tensor]:
+        """z: N(0, 1), truncated for a truncation below 1; class: the code of a random label."""
+        code: dict[str, Tensor] = {}
+        for key in sorted(keys):
+            if key not in self.latents:
+                raise MineganError(f"this BigGAN has no latent space {key!r}: it has {', '.join(self.latents)}")
+            if key == "class":
+                code[key] = self.class_codes(torch.randint(self.num_classes, (n,), generator=rng, device=rng.device))
+            else:
+                code[key] = self._noise(n, rng).to(self.linear.weight.device)
+        return code
+
+    def _noise(self, n: int, rng: Generator) -> Tensor:
+        shape = (n, self.plan.dim_z)
+        if self.latents["z"].prior == "normal":
+            return torch.randn(shape, generator=rng, device=rng.device)
+        # The inverse of the normal's distribution function, between its values at -2 and 2
+        span = math.erf(TRUNCATED_AT / math.sqrt(2))
+        uniform = torch.rand(shape, generator=rng, device=rng.device, dtype=torch.float64)
+        z = math.sqrt(2) * torch.erfinv((2 * uniform - 1) * span)
+        return (self.truncation * z).float()
+
+    def class_codes(self, labels: Tensor) -> Tensor:
+        if not self.num_classes:
+            return super().class_codes(labels)
+        labels = labels.to(self.linear.weight.device)
+        if self.shared is None:
+            return F.one_hot(labels, self.num_classes).float()
+        codes: Tensor = self.shared(labels)
+        return codes
+
+    def synthesize(self, code: Code) -> Tensor:
+        if frozenset(code) not in self.inputs:
+            raise MineganError(f"this BigGAN takes {', '.join(sorted(self.latents))}, not {', '.join(sorted(code))}")
+        for key, space in self.latents.items():
+            if code[key].shape[1:] != space.shape:
+                raise MineganError(f"BigGAN's {key!r} has shape (n, {space.shape[0]}), not {tuple(code[key].shape)}")
+        z = code["z"].float()
+        label = code["class"].float() if self.num_classes else self._only_class(len(z))
+        start, conditions = self._conditions(z, label)
+        h = self.linear(start).unflatten(1, (-1, self.plan.bottom, self.plan.bottom))
+        for layers, condition in zip(self.blocks, conditions, strict=True):
+            for layer in layers:  # type: ignore[attr-defined]
+                h = layer(h) if isinstance(layer, Attention) else layer(h, condition)
+        rgb = self.output_layer["2"](self.act(self.output_layer["0"](h)))
+        return torch.tanh(rgb[:, : self.plan.channels].float())
+
+    def _only_class(self, n: int) -> Tensor:
+        device = self.linear.weight.device
+        return torch.ones(n, 1, device=device) if self.shared is None else self.shared.weight.expand(n, -1)
+
+    def _conditions(self, z: Tensor, label: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What the first layer and what each block sees."""
+        blocks = len(self.plan.blocks)
+        if self.plan.deep:
+            both = torch.cat([label, z], dim=1)
+            return both, [both] * blocks
+        if not self.plan.hier:
+            return z, [label] * blocks
+        start, *chunks = torch.split(z, self.plan.chunk, dim=1)
+        return start, [torch.cat([label, chunk], dim=1) for chunk in chunks]
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        """shared, linear, block.0 ... block.N (each with its attention), output."""
+        parts: dict[str, nn.Module | None] = {"shared": self.shared, "linear": self.linear}
+        parts |= {f"block.{index}": layers for index, layers in enumerate(self.blocks)}
+        parts["output"] = self.output_layer
+        return {name: list(part.parameters()) for name, part in parts.items() if part is not None}
+
+    def own_critic(self) -> Discriminator | None:
+        return self._critic.value
+
+    def config(self) -> dict[str, Any]:
+        critic = self.own_critic()
+        return {
+            "generator": to_json(self.plan),
+            "discriminator": None if critic is None else to_json(critic.plan),
+            "truncation": self.truncation,
+        }

@@ -1,0 +1,95 @@
+"""Layers whose weight is divided by its largest singular value (Miyato et al., 2018). Imports torch only.
+
+sigma comes from one power step from the stored u, in `eval()` too, where u then stays as it was; the gradient flows
+through sigma with u and v held fixed. With a stored v (torch's own `spectral_norm`) evaluation takes both as stored.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def full_precision(tensor: Tensor) -> torch.autocast:
+    """Keeps what is numerically fragile out of autocast."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
+
+class SpectralNorm(nn.Module):
+    """A weight (rows, ...) and a bias; `spectral` is "power", "stored" or "none"."""
+
+    u0: Tensor
+    v0: Tensor
+
+    def __init__(self, shape: tuple[int, ...], bias: bool, spectral: str, eps: float) -> None:
+        super().__init__()
+        self.spectral, self.eps = spectral, eps
+        self.weight = nn.Parameter(torch.empty(shape))
+        self.bias = nn.Parameter(torch.zeros(shape[0])) if bias else None
+        if spectral != "none":
+            self.register_buffer("u0", torch.empty(1, shape[0]))
+        if spectral == "stored":
+            self.register_buffer("v0", torch.empty(1, self.weight[0].numel()))
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Orthogonal weight, zero bias, new u and v."""
+        nn.init.orthogonal_(self.weight)
+        if self.bias is not None:
+            self.bias.zero_()
+        for vector in self.buffers():
+            vector.copy_(F.normalize(torch.randn_like(vector), eps=self.eps))
+
+    def normalised(self) -> Tensor:
+        """The weight over sigma, float32."""
+        if self.spectral == "none":
+            return self.weight
+        with full_precision(self.weight):
+            matrix = self.weight.flatten(1)
+            if self.spectral == "stored" and not self.training:
+                sigma = F.linear(self.v0, matrix) @ self.u0.t()
+            else:
+                with torch.no_grad():
+                    v = F.normalize(self.u0 @ matrix, eps=self.eps)
+                stretched = F.linear(v, matrix)  # (1, rows)
+                u = F.normalize(stretched.detach(), eps=self.eps)
+                sigma = stretched @ u.t()
+                if self.training:
+                    self._store(u, v)
+            return self.weight / sigma.reshape(())
+
+    @torch.no_grad()
+    def _store(self, u: Tensor, v: Tensor) -> None:
+        self.u0.copy_(u)
+        if self.spectral == "stored":
+            self.v0.copy_(v)
+
+
+class Conv2d(SpectralNorm):
+    """A stride-1 convolution that keeps the image's size."""
+
+    def __init__(self, inputs: int, outputs: int, size: int, spectral: str, eps: float, bias: bool = True) -> None:
+        super().__init__((outputs, inputs, size, size), bias, spectral, eps)
+        self.padding = size // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.normalised(), self.bias, padding=self.padding)
+
+
+class Linear(SpectralNorm):
+    def __init__(self, inputs: int, outputs: int, spectral: str, eps: float, bias: bool = True) -> None:
+        super().__init__((outputs, inputs), bias, spectral, eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.normalised(), self.bias)
+
+
+class Table(SpectralNorm):
+    """Rows by soft one-hot vectors (n, rows) or by labels (n,)."""
+
+    def __init__(self, rows: int, width: int, spectral: str, eps: float) -> None:
+        super().__init__((rows, width), False, spectral, eps)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return rows @ self.normalised() if rows.is_floating_point() else F.embedding(rows, self.normalised())
