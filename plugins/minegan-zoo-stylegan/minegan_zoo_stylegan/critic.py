@@ -1,0 +1,176 @@
+"""StyleGAN2's discriminator (arXiv 1912.04958), which StyleGAN3 keeps. Imports torch only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from minegan_zoo.contracts import Critic, ImageSpec, MineganError
+
+from .activation import Activation
+from .fir import Fir
+from .linear import EqualLinear
+from .mapping import Mapping, MappingConfig
+from .minibatch import append_deviation
+from .stylegan2 import Architecture
+
+
+@dataclass(frozen=True)
+class CriticConfig:
+    """`widths` are the channels at 4, 8, 16, ... pixels; `labels` maps a class to the projection's weights."""
+
+    channels: int
+    widths: tuple[int, ...]
+    architecture: Architecture = "resnet"
+    filter_taps: tuple[float, ...] = (1, 3, 3, 1)
+    activation: str = "lrelu"
+    head_activation: str = "lrelu"
+    clamp: float | None = None
+    deviation_group: int | None = 4
+    """None = the whole batch."""
+    deviation_planes: int = 1
+    labels: MappingConfig | None = None
+
+
+class ConvLayer(nn.Module):
+    """Convolution (filtered and strided where `down`), bias, activation."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        size: int,
+        activation: Activation,
+        *,
+        down: Sequence[float] | None = None,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(out_channels, in_channels, size, size))
+        self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
+        self.scale, self.activation = 1 / sqrt(in_channels * size**2), activation
+        self.fir = None if down is None else Fir(down)
+
+    def reset_parameters(self) -> None:
+        nn.init.normal_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = self.weight.shape[-1]
+        gain = self.activation.before
+        weight = self.weight * (self.scale * gain)
+        bias = None if self.bias is None else self.bias * gain
+        if self.fir is None:
+            return self.activation(F.conv2d(x, weight, bias, padding=size // 2))
+        if size == 1:
+            return self.activation(F.conv2d(self.fir.down(x), weight, bias))
+        x = self.fir.blur(x, size // 2 + (self.fir.size - 1) // 2, size // 2 + (self.fir.size - 2) // 2)
+        return self.activation(F.conv2d(x, weight, bias, stride=2))
+
+
+class CriticBlock(nn.Module):
+    """From one resolution to half of it."""
+
+    def __init__(self, config: CriticConfig, index: int) -> None:
+        super().__init__()
+        inputs, outputs = config.widths[index], config.widths[index - 1]
+        residual = config.architecture == "resnet"
+        plain = Activation(config.activation, clamp=config.clamp)
+        last = Activation(config.activation, gain=sqrt(0.5) if residual else 1.0, clamp=config.clamp)
+        rgb = config.architecture == "skip" or index == len(config.widths) - 1
+        self.fromrgb = ConvLayer(config.channels, inputs, 1, plain) if rgb else None
+        self.conv0 = ConvLayer(inputs, inputs, 3, plain)
+        self.conv1 = ConvLayer(inputs, outputs, 3, last, down=config.filter_taps)
+        linear = Activation("linear", gain=sqrt(0.5))
+        self.skip = ConvLayer(inputs, outputs, 1, linear, down=config.filter_taps, bias=False) if residual else None
+        self.fir = Fir(config.filter_taps) if config.architecture == "skip" else None
+
+    def forward(self, x: Tensor | None, image: Tensor) -> tuple[Tensor, Tensor]:
+        if self.fromrgb is not None:
+            rgb = self.fromrgb(image)
+            x = rgb if x is None else x + rgb
+        assert x is not None
+        if self.fir is not None:
+            image = self.fir.down(image)
+        y = self.conv1(self.conv0(x))
+        return (y if self.skip is None else y + self.skip(x)), image
+
+
+class CriticHead(nn.Module):
+    """4x4 features -> score or, with labels, projection weights; in float32."""
+
+    def __init__(self, config: CriticConfig) -> None:
+        super().__init__()
+        width = config.widths[0]
+        activation = Activation(config.head_activation, clamp=config.clamp)
+        rgb = config.architecture == "skip"
+        self.fromrgb = ConvLayer(config.channels, width, 1, Activation(config.head_activation)) if rgb else None
+        self.group, self.planes = config.deviation_group, config.deviation_planes
+        self.conv = ConvLayer(width + self.planes, width, 3, activation)
+        self.hidden = EqualLinear(width * 16, width, activation=Activation(config.head_activation))
+        self.out = EqualLinear(width, config.labels.widths[-1] if config.labels else 1)
+
+    def forward(self, x: Tensor, image: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            x, image = x.float(), image.float()
+            if self.fromrgb is not None:
+                x = x + self.fromrgb(image)
+            if self.planes:
+                x = append_deviation(x, self.group or x.shape[0], self.planes)
+            scores: Tensor = self.out(self.hidden(self.conv(x).flatten(1)))
+        return scores
+
+
+class ResidualCritic(nn.Module, Critic):
+    """Images (and labels) -> (n,).
+
+    A conditional one scores by projection alone, <features, class weights> / sqrt(d), as StyleGAN2-ADA's; without
+    labels it takes the mean of all classes' weights, that is the mean of the scores under every label.
+    """
+
+    def __init__(self, config: CriticConfig) -> None:
+        super().__init__()
+        self.image = ImageSpec(config.channels, 2 << len(config.widths))
+        self.blocks = nn.ModuleList(CriticBlock(config, i) for i in reversed(range(1, len(config.widths))))
+        self.labels = Mapping(config.labels) if config.labels else None
+        self.num_classes = config.labels.num_classes if config.labels else 0
+        self.head = CriticHead(config)
+
+    def reset_parameters(self) -> None:
+        for module in self.modules():
+            if isinstance(module, ConvLayer | EqualLinear):
+                module.reset_parameters()
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        names = [f"body.{self.image.resolution >> i}" for i in range(len(self.blocks))]
+        groups = {name: list(block.parameters()) for name, block in zip(names, self.blocks, strict=True)}
+        if self.labels is not None:
+            groups["labels"] = list(self.labels.parameters())
+        return groups | {"head": list(self.head.parameters())}
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        expected = (self.image.channels, self.image.resolution, self.image.resolution)
+        if images.shape[1:] != expected:
+            raise MineganError(f"this critic scores {self.image} images, got {tuple(images.shape)}")
+        x = None
+        for block in self.blocks:
+            x, images = block(x, images)
+        scores: Tensor = self.head(x, images)
+        if self.labels is None:
+            return scores[:, 0]
+        if labels is None:
+            weights = self._class_weights(torch.arange(self.num_classes)).mean(dim=0)
+        else:
+            weights = self._class_weights(labels)
+        return (scores * weights).sum(dim=1) / sqrt(scores.shape[1])
+
+    def _class_weights(self, labels: Tensor) -> Tensor:
+        assert self.labels is not None
+        weights: Tensor = self.labels(None, self.labels.class_codes(labels))
+        return weights
