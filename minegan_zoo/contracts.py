@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 import pluggy
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from torch import Generator, Tensor
     from torch.nn import Parameter
 
@@ -28,8 +26,8 @@ hookspec = pluggy.HookspecMarker(ENTRY_POINT_GROUP)
 hookimpl = pluggy.HookimplMarker(ENTRY_POINT_GROUP)
 
 Prior = Literal["normal", "truncated", "sphere", "class-embedding", "mapped"]
-if TYPE_CHECKING:
-    Code = Mapping[str, Tensor]
+Code = Mapping[str, "Tensor"]
+"""Name of a latent space -> (n, *shape)."""
 
 
 class MineganError(Exception):
@@ -95,6 +93,15 @@ class Shared(Generic[T]):
         return self
 
 
+@dataclass(frozen=True)
+class LoadedFrom:
+    """The registry call that made a source; set by `load_source` and `create`."""
+
+    name: str
+    weights: str | None
+    options: Mapping[str, Any]
+
+
 class GeneratorSource(ABC):
     """A pretrained generator, to be mixed into an `nn.Module`: code -> images.
 
@@ -108,6 +115,7 @@ class GeneratorSource(ABC):
     """The key sets that `synthesize` accepts, the default first."""
     num_classes: int = 0
     """0 = unconditional."""
+    loaded_from: LoadedFrom | None = None
 
     @abstractmethod
     def prior(self, n: int, keys: frozenset[str], rng: Generator) -> dict[str, Tensor]:
@@ -290,7 +298,10 @@ class Strategy(ABC):
         """Stages whose steps sum to `steps`."""
 
     def prepare(self, stage: Stage, run: Run) -> None:  # noqa: B027 - most strategies change nothing
-        """Called once before a stage begins (not when it is resumed); may change modules in place."""
+        """Called before a stage begins; may change modules in place.
+
+        Called again when a run is resumed, before the saved tensors are loaded.
+        """
 
 
 # Entries: what a plugin registers. Options are the builder's keyword-only parameters with defaults.
@@ -357,9 +368,6 @@ class StrategyEntry:
     name: str
     build: Callable[..., Strategy]
 
-
-if TYPE_CHECKING:
-    Weights = Path | None
 
 # Hooks: the whole extension surface. Each is called once with `register`, to be called as `register(Entry(...))`.
 

@@ -1,0 +1,249 @@
+"""The functions that a user calls: load a source, mine, pretrain, evaluate. May import everything but the CLI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from minegan_zoo import assembly as parts
+from minegan_zoo.config import Choice, RunConfig, SourceChoice
+from minegan_zoo.contracts import GeneratorSource, MineganError
+from minegan_zoo.evaluation import evaluate
+from minegan_zoo.minegan import MinedGAN
+from minegan_zoo.recorder import Recorder
+from minegan_zoo.registry import generators
+from minegan_zoo.report import write_report
+from minegan_zoo.saved import open_any, save_model
+from minegan_zoo.sources import save_source
+from minegan_zoo.trainer import Evaluate, Trainer
+
+__all__ = ["evaluate", "load_source", "mine", "pretrain", "resume_or_start"]
+
+CONFIG = "config.toml"
+MODEL = "model"
+REPORT = "report.html"
+
+
+def load_source(name: str, weights: str | Path | None = None, **options: Any) -> GeneratorSource:
+    """A generator by name: "family" with `weights`, "family.tag", or a mined folder.
+
+    `weights` is a file or folder, a URL, or `hf-hub:owner/name`. A mined folder of several sources needs `source=i`.
+    Raises MineganError for an unknown name, a family without weights, unreadable weights or a wrong option.
+    """
+    opened = open_any(name, None if weights is None else str(weights), **options)
+    if len(opened) != 1:
+        raise MineganError(f"{name} holds {len(opened)} sources: choose one with source=0 to source={len(opened) - 1}")
+    return opened[0]
+
+
+def mine(
+    sources: str | GeneratorSource | Sequence[str | GeneratorSource],
+    images: Any,
+    *,
+    strategy: str = "minegan",
+    miner: str = "mlp",
+    selector: str | None = None,
+    critic: str = "source",
+    objective: str | None = None,
+    augmentation: str | None = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    seed: int = 0,
+    device: str | None = None,
+    out: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    test: Any = None,
+    resolution: int | None = None,
+    limit: int | None = None,
+) -> MinedGAN:
+    """Turn pretrained sources into a generator of the domain that `images` show (Wang et al., CVPR 2020).
+
+    `sources` are names, `name=weights`, mined folders or loaded sources (which are left as they are); `images` and
+    `test` (for FID, never trained on) are anything that `minegan_zoo.data.load_images` reads. `options` are
+    "part.option" -> value, as `--set` takes them. With `out`, the run folder is written, and the same call again
+    resumes it. Raises MineganError for any mistake of its caller and for a loss that becomes non-finite.
+    """
+    many = [sources] if isinstance(sources, str | GeneratorSource) else list(sources)
+    if any(isinstance(source, str) for source in many):
+        named = all(isinstance(source, str) for source in many)
+        loaded = None if named else [s for source in many for s in _open(source)]
+        choices = tuple(_choice_of(source) for source in many)
+    else:
+        loaded = [source for source in many if isinstance(source, GeneratorSource)]
+        choices = tuple(_choice_of(source) for source in many)
+    config = RunConfig(
+        sources=choices,
+        target=str(images) if isinstance(images, str | Path) else "images given in Python",
+        test=None if test is None else str(test) if isinstance(test, str | Path) else "images given in Python",
+        limit=limit,
+        strategy=Choice(strategy),
+        miner=Choice(miner),
+        selector=Choice(selector) if selector else RunConfig.selector,
+        critic=Choice(critic),
+        objective=Choice(objective) if objective else RunConfig.objective,
+        augmentation=Choice(augmentation) if augmentation else None,
+        steps=steps,
+        batch=batch or RunConfig.batch,
+        seed=seed,
+        resolution=resolution,
+        device=device,
+    ).with_options(options or {})
+    return run(config, None if out is None else Path(out), target=images, test=test, sources=loaded)
+
+
+def run(
+    config: RunConfig,
+    out: Path | None,
+    *,
+    target: Any = None,
+    test: Any = None,
+    sources: Sequence[GeneratorSource] | None = None,
+    quiet: bool = False,
+) -> MinedGAN:
+    """Carry out a configuration; with a folder, start it or go on where it was left."""
+    assembly = parts.assemble(config, target, test, sources)
+    model = resume_or_start(assembly, out, quiet=quiet)
+    if out is not None:
+        save_model(model, out / MODEL)
+        write_report(out)
+    return model
+
+
+def pretrain(
+    family: str,
+    images: Any,
+    *,
+    objective: str | None = None,
+    augmentation: str | None = None,
+    labels: bool = False,
+    steps: int | None = None,
+    batch: int | None = None,
+    seed: int = 0,
+    device: str | None = None,
+    out: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    architecture: Mapping[str, Any] | None = None,
+    test: Any = None,
+    limit: int | None = None,
+) -> GeneratorSource:
+    """Train a family from random weights: the strategy `scratch` over the same trainer.
+
+    `architecture` are the family's own options (resolution, channels, ...). With `labels`, the images' classes
+    condition generator and critic. With `out`, out/model is a source folder: `load_source(family, out/model)`.
+    """
+    config = RunConfig(
+        sources=(SourceChoice(family, None, dict(architecture or {})),),
+        target=str(images) if isinstance(images, str | Path) else "images given in Python",
+        test=None if test is None else str(test) if isinstance(test, str | Path) else "images given in Python",
+        limit=limit,
+        labels=labels,
+        strategy=Choice("scratch"),
+        objective=Choice(objective) if objective else RunConfig.objective,
+        augmentation=Choice(augmentation) if augmentation else None,
+        steps=steps,
+        batch=batch or RunConfig.batch,
+        seed=seed,
+        device=device,
+    ).with_options(options or {})
+    return run_pretraining(config, None if out is None else Path(out), target=images, test=test)
+
+
+def run_pretraining(
+    config: RunConfig, out: Path | None, *, target: Any = None, test: Any = None, quiet: bool = False
+) -> GeneratorSource:
+    """Carry out a pretraining configuration of one family."""
+    (choice,) = config.sources
+    source = generators.create(choice.name, None, **choice.options)
+    assembly = parts.assemble(config, target, test, [source])
+    model = resume_or_start(assembly, out, quiet=quiet)
+    trained = model.sources[0]
+    if out is not None:
+        save_source(trained, out / MODEL, assembly.method.critic)
+        write_report(out)
+    return trained
+
+
+def resume_or_start(assembly: parts.Assembly, out: Path | None, *, quiet: bool = False) -> MinedGAN:
+    """Train; gives the averaged model. The notes are said once, when the run starts."""
+    from accelerate import Accelerator
+
+    config = assembly.config
+    if out is not None:
+        _claim(out, config)
+    accelerator = Accelerator(cpu=config.device == "cpu", mixed_precision=config.training.precision)
+    parts.move_to(assembly, accelerator.device)
+    target = assembly.target
+
+    def recorder(resumed_at: int | None) -> Recorder:
+        made = Recorder(out, steps=assembly.steps, resumed_at=resumed_at, quiet=quiet)
+        for note in assembly.notes if resumed_at is None else (f"resuming at step {resumed_at}",):
+            made.say(note)
+        return made
+
+    trainer = Trainer(
+        assembly.model,
+        assembly.method,
+        target.images.to(accelerator.device),
+        None if not config.labels or target.labels is None else target.labels.to(accelerator.device),
+        recorder,
+        steps=assembly.steps,
+        batch=config.batch,
+        seed=config.seed,
+        settings=config.training,
+        folder=out,
+        autocast=accelerator.autocast,
+        evaluate=_evaluator(assembly) if out is not None and config.training.fid_samples else None,
+    )
+    trainer.train()
+    return trainer.average().eval()
+
+
+def _evaluator(assembly: parts.Assembly) -> Evaluate:
+    count = assembly.config.training.fid_samples
+    real = assembly.test or assembly.target
+    digests = assembly.target.image_digests()
+
+    def measure(sample: Callable[[int], Tensor]) -> Mapping[str, Any]:
+        records = evaluate(sample(count), real, training_digests=digests, allow_training_images=assembly.test is None)
+        return {name: record.as_dict() for name, record in records.items()}
+
+    return measure
+
+
+def _claim(out: Path, config: RunConfig) -> None:
+    """Make the folder this run's; MineganError where it holds another run or something else."""
+    existing = out / CONFIG
+    if existing.exists():
+        differences = config.differences(RunConfig.read(existing).checked())
+        if differences:
+            raise MineganError(
+                f"{out} holds a run with other settings ({', '.join(differences)} differ): repeat its command to resume "
+                "it, or choose another --out"
+            )
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise MineganError(f"{out} exists and is no run folder: choose another --out or empty it")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        existing.write_text(config.to_toml(), "utf-8")
+    except OSError as error:
+        raise MineganError(f"cannot write to {out}: {error.strerror}") from error
+
+
+def _open(source: str | GeneratorSource) -> list[GeneratorSource]:
+    if isinstance(source, GeneratorSource):
+        return [source]
+    choice = SourceChoice.parse(source)
+    return open_any(choice.name, choice.weights)
+
+
+def _choice_of(source: str | GeneratorSource) -> SourceChoice:
+    if isinstance(source, str):
+        return SourceChoice.parse(source)
+    if source.loaded_from is None:
+        raise MineganError(f"{type(source).__name__} cannot be named in a run: make it with load_source(...)")
+    made = source.loaded_from
+    return SourceChoice(made.name, made.weights, made.options)

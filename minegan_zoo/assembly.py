@@ -1,0 +1,154 @@
+"""From a run's configuration to its parts: images, canonical image, critic, miners, selector, model.
+
+May import everything below the trainer, and registry.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from minegan_zoo import registry
+from minegan_zoo.config import Choice, RunConfig
+from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, MineganError, Objective, Strategy
+from minegan_zoo.data import ImageSet, load_images
+from minegan_zoo.minegan import MinedGAN, Recipe
+from minegan_zoo.saved import build_miner, open_any
+from minegan_zoo.sources import adopt_critic, as_module, canonical_image, noise_dim_of
+from minegan_zoo.trainer import Method
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """The parts of a run, ready to be trained."""
+
+    config: RunConfig
+    model: MinedGAN
+    method: Method
+    target: ImageSet
+    test: ImageSet | None
+    steps: int
+    notes: tuple[str, ...]
+    """What its user should know, each said once."""
+
+
+def assemble(
+    config: RunConfig, target: Any = None, test: Any = None, sources: Sequence[GeneratorSource] | None = None
+) -> Assembly:
+    """Build every part. `target`, `test` and `sources` stand in for what the configuration names, where given."""
+    config = config.checked()
+    notes: list[str] = []
+    torch.manual_seed(config.seed)
+    if sources is None:
+        opened = [open_any(choice.name, choice.weights, **choice.options) for choice in config.sources]
+        sources = [source for group in opened for source in group]
+    else:
+        sources = [copy.deepcopy(source) for source in sources]
+    if not sources:
+        raise MineganError("name at least one source (see: minegan-zoo list generators)")
+    config, adopted = _choose_critic(config, sources, notes)
+    adopted_image = _image_of_critic(sources, adopted)
+    image = replace(
+        canonical_image(sources, 3, adopted_image),
+        **({} if config.resolution is None else {"resolution": config.resolution}),
+    )
+    images = _load_target(config, config.target if target is None else target, image, sources)
+    image = images.image
+    for skipped in images.skipped:
+        notes.append(f"skipped {skipped.name}: {skipped.reason}")
+    if images.skipped:
+        notes.append(f"{len(images.skipped)} of {len(images.skipped) + len(images)} target images could not be read")
+    for source in sources:
+        if source.image != image:
+            name = source.loaded_from.name if source.loaded_from else type(source).__name__
+            notes.append(f"{name} makes {source.image} images; they are brought to the canonical {image}")
+    real = config.test if test is None else test
+    held_out = None if real is None else load_images(real, image)
+
+    strategy: Strategy = registry.strategies.create(config.strategy.name, **config.strategy.options)
+    objective: Objective = registry.objectives.create(config.objective.name, **config.objective.options)
+    augmentation = config.augmentation
+    noise_dim = config.noise_dim or noise_dim_of(sources)
+    num_classes = len(images.class_names) if config.labels else 0
+    critic = _build_critic(config, sources, adopted, image, num_classes)
+    recipe = Recipe(
+        miner=config.miner.name,
+        miner_options=dict(config.miner.options),
+        selector=config.selector.name,
+        selector_options=dict(config.selector.options),
+        critic=config.critic.name,
+        critic_options=dict(config.critic.options),
+        adopted=adopted,
+        strategy=config.strategy.name,
+        target=images.origin,
+    )
+    miners = [build_miner(recipe, source, noise_dim) for source in sources] if strategy.mines else []
+    selector = registry.selectors.create(config.selector.name, len(sources), **config.selector.options)
+    class_names = images.class_names if config.labels else ()
+    model = MinedGAN(sources, miners, selector, image, noise_dim, critic, class_names)
+    model.recipe = recipe
+    method = Method(
+        strategy,
+        critic,
+        objective,
+        None if augmentation is None else registry.augmentations.create(augmentation.name, **augmentation.options),
+    )
+    return Assembly(config, model, method, images, held_out, config.steps or strategy.default_steps, tuple(notes))
+
+
+def _choose_critic(
+    config: RunConfig, sources: Sequence[GeneratorSource], notes: list[str]
+) -> tuple[RunConfig, int | None]:
+    """Which source's discriminator becomes the critic; None = a critic of its own, by name."""
+    if config.critic.name != "source":
+        return config, None
+    chosen = config.critic.options.get("source", "")
+    names = [source.loaded_from.name if source.loaded_from else "" for source in sources]
+    if chosen:
+        if chosen.isdigit() and int(chosen) < len(sources):
+            return config, int(chosen)
+        return config, names.index(chosen) if chosen in names else None
+    with_critic = [index for index, source in enumerate(sources) if source.own_critic() is not None]
+    if not with_critic:
+        notes.append("no source brings a discriminator: the critic 'conv' starts from random weights")
+        return replace(config, critic=Choice("conv")), None
+    if with_critic[0] != 0:
+        notes.append(f"{names[0]} brings no discriminator: the critic starts from {names[with_critic[0]]}'s")
+    return config, with_critic[0]
+
+
+def _image_of_critic(sources: Sequence[GeneratorSource], adopted: int | None) -> ImageSpec | None:
+    critic = None if adopted is None else sources[adopted].own_critic()
+    return critic.image if critic else None
+
+
+def _build_critic(
+    config: RunConfig, sources: Sequence[GeneratorSource], adopted: int | None, image: ImageSpec, num_classes: int
+) -> Critic:
+    if adopted is not None:
+        return adopt_critic(sources[adopted], image)
+    critic: Critic = registry.critics.create(config.critic.name, image, num_classes, **config.critic.options)
+    return critic
+
+
+def _load_target(config: RunConfig, target: Any, image: ImageSpec, sources: Sequence[GeneratorSource]) -> ImageSet:
+    """The target's images in the canonical form: grey only if they and all sources are grey."""
+    images = load_images(target, replace(image, channels=3), limit=config.limit, seed=config.seed, labels=config.labels)
+    first = images.images[:, :1]
+    if not all(source.image.channels == 1 for source in sources) or not bool((images.images == first).all()):
+        return images
+    grey = first.contiguous()
+    return replace(images, images=grey, digest=hashlib.sha256(grey.numpy().tobytes()).hexdigest())
+
+
+def move_to(assembly: Assembly, device: torch.device) -> None:
+    """Move model, critic and augmentation to a device."""
+    assembly.model.to(device)
+    as_module(assembly.method.critic).to(device)
+    if assembly.method.augmentation is not None:
+        as_module(assembly.method.augmentation).to(device)

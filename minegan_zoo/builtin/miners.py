@@ -1,0 +1,42 @@
+"""The paper's miner. May import contracts only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from minegan_zoo.contracts import LatentSpace, Miner, MineganError
+
+
+class MLP(nn.Module, Miner):
+    """Fully connected layers with a linear head per latent space (MineGAN, section 3.1 and appendix A).
+
+    u (n, noise_dim) -> {name: (n, *shape)}. Use it as the first choice: it can move mass anywhere in the latent space.
+    A sphere prior is met by scaling every row to the sphere; the others are left free, as in the paper.
+    """
+
+    def __init__(self, latents: Mapping[str, LatentSpace], noise_dim: int, width: int, depth: int) -> None:
+        super().__init__()
+        if depth < 2:
+            raise MineganError(f"the miner 'mlp' needs a depth of at least 2 layers, not {depth}")
+        self.noise_dim = noise_dim
+        self.latents = dict(latents)
+        sizes = [noise_dim] + [width] * (depth - 1)
+        self.trunk = nn.Sequential(
+            *(module for i, o in zip(sizes, sizes[1:], strict=False) for module in (nn.Linear(i, o), nn.ReLU()))
+        )
+        # names of latent spaces hold dots ("noise.0"), which module names may not
+        self.heads = nn.ModuleList(nn.Linear(sizes[-1], math.prod(space.shape)) for space in latents.values())
+
+    def forward(self, u: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        hidden = self.trunk(u)
+        code = {}
+        for head, (name, space) in zip(self.heads, self.latents.items(), strict=True):
+            flat = head(hidden)
+            if space.prior == "sphere":
+                flat = flat * torch.rsqrt(flat.square().mean(1, keepdim=True) + 1e-8)
+            code[name] = flat.reshape(-1, *space.shape)
+        return code

@@ -1,0 +1,101 @@
+"""Which source a sample comes from: the paper's rule and a learned mixture. May import contracts only."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from minegan_zoo.contracts import Selector
+
+
+class Max(nn.Module, Selector):
+    """The paper's rule (MineGAN, section 3.2, eq. 5 and 6): critic and miners see the best source per u only.
+
+    p_i is how often source i is the argmax, over the last `window` base noises or more.
+    """
+
+    def __init__(self, num_sources: int, window: int) -> None:
+        super().__init__()
+        self.num_sources = num_sources
+        self.window = window
+        self.counts: Tensor
+        self.register_buffer("counts", torch.zeros(num_sources))
+
+    def critic_weights(self, scores: Tensor) -> Tensor:
+        return F.one_hot(scores.argmax(0), self.num_sources).T.to(scores.dtype)
+
+    @torch.no_grad()
+    def update(self, scores: Tensor) -> None:
+        # decaying counts remember about `window` draws; the first draws count in full
+        keep = max(0.0, 1 - scores.shape[1] / self.window)
+        self.counts.mul_(keep if self.counts.sum() >= self.window else 1).add_(self.critic_weights(scores).sum(1))
+
+    def probabilities(self) -> Tensor:
+        total = self.counts.sum()
+        return self.counts / total if total > 0 else torch.full_like(self.counts, 1 / self.num_sources)
+
+
+class Mixture(nn.Module, Selector):
+    """A learned mixture: one source is drawn per u, so a step costs no more with more sources.
+
+    Draws come from q = (1 - floor) p + floor / S, so that the critic does not forget what the losers look like. The
+    logits of p ascend the exact gradient of sum_i p_i E[s_i] + entropy H(p): p_i (a_i - sum_j p_j a_j) with
+    a_i = E[s_i] - entropy log p_i. E[s_i] is a running mean in units of the scores' running standard deviation, so that
+    the rate means the same for every critic.
+    """
+
+    def __init__(
+        self, num_sources: int, rate: float, entropy: float, floor: float, warmup: int, memory: float, prune: float
+    ) -> None:
+        super().__init__()
+        self.num_sources = num_sources
+        self.rate, self.entropy, self.floor = rate, entropy, floor
+        self.warmup, self.memory, self.prune = warmup, memory, prune
+        self.logits: Tensor
+        self.means: Tensor
+        self.spread: Tensor
+        self.seen: Tensor
+        self.step: Tensor
+        self.register_buffer("logits", torch.zeros(num_sources))
+        self.register_buffer("means", torch.zeros(num_sources))
+        self.register_buffer("spread", torch.zeros(()))
+        self.register_buffer("seen", torch.zeros(num_sources))
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def propose(self, n: int, rng: Generator) -> Tensor:
+        p = self.logits.softmax(0).cpu()
+        q = (1 - self.floor) * p + self.floor / self.num_sources
+        # stratified draws: the counts of a batch stay within one of n q_i
+        points = (torch.arange(n) + torch.rand(n, generator=rng)) / n
+        chosen = torch.searchsorted(q.cumsum(0), points).clamp(max=self.num_sources - 1)
+        chosen = chosen[torch.randperm(n, generator=rng)]
+        return F.one_hot(chosen, self.num_sources).T.bool()
+
+    def critic_weights(self, scores: Tensor) -> Tensor:
+        return scores.isfinite().to(scores.dtype) / scores.isfinite().sum(0)
+
+    @torch.no_grad()
+    def update(self, scores: Tensor) -> None:
+        scored = scores.isfinite()
+        counts = scored.sum(1)
+        here = counts > 0
+        batch_means = torch.where(scored, scores, 0).sum(1) / counts.clamp(min=1)
+        # a bias-corrected running mean: the first scores count in full
+        share = torch.where(here, (1 - self.memory) / (1 - self.memory ** (self.seen + 1)), 0)
+        self.means.lerp_(batch_means, share)
+        self.seen += here
+        spread = scores[scored].std(correction=0)
+        self.spread.lerp_(spread, (1 - self.memory) / (1 - self.memory ** (self.step + 1)))
+        self.step += 1
+        if self.step <= self.warmup or not bool((self.seen > 0).all()):
+            return
+        p = self.logits.softmax(0)
+        advantage = self.means / self.spread.clamp(min=1e-8) - self.entropy * p.log()
+        self.logits += self.rate * p * (advantage - (p * advantage).sum())
+
+    def probabilities(self) -> Tensor:
+        """p, without the sources that it holds below `prune`."""
+        p = self.logits.softmax(0)
+        kept = torch.where(p >= self.prune, p, 0)
+        return kept / kept.sum()

@@ -1,0 +1,69 @@
+"""The core's strategies: which parameters are trained, when, how fast. May import contracts only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from minegan_zoo.contracts import MineganError, Run, Stage, Strategy
+
+
+@dataclass(frozen=True)
+class MineGAN(Strategy):
+    """MineGAN (section 3): mine with frozen sources, then finetune them together with their miners."""
+
+    mine_share: float
+    miner_lr: float
+    source_lr: float
+    critic_lr: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.mine_share < 1:
+            raise MineganError(f"mine_share must lie between 0 and 1, not {self.mine_share} (minegan-noft only mines)")
+
+    def stages(self, steps: int) -> tuple[Stage, ...]:
+        mining = max(1, round(steps * self.mine_share))
+        critic_and_miners = {"critic": self.critic_lr, "miners": self.miner_lr}
+        return (
+            Stage("mine", mining, critic_and_miners),
+            Stage("finetune", steps - mining, critic_and_miners | {"sources": self.source_lr}),
+        )
+
+
+@dataclass(frozen=True)
+class Mining(Strategy):
+    """MineGAN without finetuning ("w/o FT" in the paper): the sources stay as they are."""
+
+    miner_lr: float
+    critic_lr: float
+
+    def stages(self, steps: int) -> tuple[Stage, ...]:
+        return (Stage("mine", steps, {"critic": self.critic_lr, "miners": self.miner_lr}),)
+
+
+@dataclass(frozen=True)
+class TransferGAN(Strategy):
+    """Plain finetuning of generator and discriminator, without miners (Wang et al., ECCV 2018)."""
+
+    source_lr: float
+    critic_lr: float
+    mines = False
+
+    def stages(self, steps: int) -> tuple[Stage, ...]:
+        return (Stage("finetune", steps, {"critic": self.critic_lr, "sources": self.source_lr}),)
+
+
+@dataclass(frozen=True)
+class Scratch(Strategy):
+    """The sources' architectures from random weights, with batch statistics: the baseline without transfer."""
+
+    source_lr: float
+    critic_lr: float
+    mines = False
+
+    def stages(self, steps: int) -> tuple[Stage, ...]:
+        return (Stage("train", steps, {"critic": self.critic_lr, "sources": self.source_lr}, batch_stats=True),)
+
+    def prepare(self, stage: Stage, run: Run) -> None:
+        for source in run.sources:
+            source.reset_parameters()
+        run.critic.reset_parameters()

@@ -1,0 +1,165 @@
+"""The built-in plugin: what the core registers, through the same hooks as anyone. Implementations load inside builders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from minegan_zoo import contracts
+from minegan_zoo.contracts import (
+    Augmentation,
+    AugmentationEntry,
+    Critic,
+    CriticEntry,
+    ImageSpec,
+    LatentSpace,
+    Miner,
+    MinerEntry,
+    Objective,
+    ObjectiveEntry,
+    Selector,
+    SelectorEntry,
+    Strategy,
+    StrategyEntry,
+    hookimpl,
+)
+
+MINEGAN_ZOO_API = contracts.API
+
+
+def mlp(latents: Mapping[str, LatentSpace], noise_dim: int, *, width: int = 128, depth: int = 3) -> Miner:
+    """The paper's miner: fully connected layers with a head per latent space."""
+    from minegan_zoo.builtin.miners import MLP
+
+    return MLP(latents, noise_dim, width, depth)
+
+
+def conv(image: ImageSpec, num_classes: int, *, width: int = 64, max_width: int = 512) -> Critic:
+    """A residual convolutional critic with spectral norm, from random weights."""
+    from minegan_zoo.builtin.critics import ConvCritic
+
+    return ConvCritic(image, num_classes, width, max_width)
+
+
+def source(image: ImageSpec, num_classes: int, *, source: str = "") -> Critic:
+    """A source's pretrained discriminator: of the source named, else of the run's first source that has one."""
+    from minegan_zoo.sources import adopt_critic, load_source
+
+    return adopt_critic(load_source(source), image) if source else adopt_critic(None, image)
+
+
+def max_(num_sources: int, *, window: int = 1000) -> Selector:
+    """The paper's rule: critic and miners see the source with the best score for each u."""
+    from minegan_zoo.builtin.selectors import Max
+
+    return Max(num_sources, window)
+
+
+def mixture(
+    num_sources: int,
+    *,
+    rate: float = 0.1,
+    entropy: float = 0.02,
+    floor: float = 0.1,
+    warmup: int = 40,
+    memory: float = 0.9,
+    prune: float = 0.02,
+) -> Selector:
+    """A learned mixture: draws one source per u, so a step costs no more with more sources."""
+    from minegan_zoo.builtin.selectors import Mixture
+
+    return Mixture(num_sources, rate, entropy, floor, warmup, memory, prune)
+
+
+def wgan_gp(*, weight: float = 10.0, critic_steps: int = 5) -> Objective:
+    """Wasserstein critic with gradient penalty, the paper's."""
+    from minegan_zoo.builtin.objectives import WGANGP
+
+    return WGANGP(weight, critic_steps)
+
+
+def logistic(*, gamma: float = 1.0, penalty_every: int = 16) -> Objective:
+    """Non-saturating logistic loss with lazy R1, StyleGAN2's."""
+    from minegan_zoo.builtin.objectives import Logistic
+
+    return Logistic(gamma, penalty_every)
+
+
+def hinge() -> Objective:
+    """Hinge loss, BigGAN's, for critics with spectral norm."""
+    from minegan_zoo.builtin.objectives import Hinge
+
+    return Hinge()
+
+
+def diffaugment(*, policy: str = "color,translation,cutout") -> Augmentation:
+    """Differentiable colour, translation and cutout (Zhao et al., 2020)."""
+    from minegan_zoo.builtin.augmentations import DiffAugment
+
+    return DiffAugment(policy)
+
+
+def minegan(
+    *, mine_share: float = 0.4, miner_lr: float = 1e-3, source_lr: float = 1e-3, critic_lr: float = 2e-3
+) -> Strategy:
+    """Mine with frozen sources, then finetune sources and miners together."""
+    from minegan_zoo.builtin.strategies import MineGAN
+
+    return MineGAN(mine_share, miner_lr, source_lr, critic_lr)
+
+
+def minegan_noft(*, miner_lr: float = 1e-3, critic_lr: float = 2e-3) -> Strategy:
+    """Mine only: the sources stay as they are."""
+    from minegan_zoo.builtin.strategies import Mining
+
+    return Mining(miner_lr, critic_lr)
+
+
+def transfergan(*, source_lr: float = 1e-3, critic_lr: float = 2e-3) -> Strategy:
+    """Plain finetuning of generator and discriminator, without miners."""
+    from minegan_zoo.builtin.strategies import TransferGAN
+
+    return TransferGAN(source_lr, critic_lr)
+
+
+def scratch(*, source_lr: float = 2e-3, critic_lr: float = 2e-3) -> Strategy:
+    """Train the sources' architectures from random weights."""
+    from minegan_zoo.builtin.strategies import Scratch
+
+    return Scratch(source_lr, critic_lr)
+
+
+@hookimpl
+def register_miners(register: Callable[[MinerEntry], None]) -> None:
+    register(MinerEntry("mlp", mlp))
+
+
+@hookimpl
+def register_critics(register: Callable[[CriticEntry], None]) -> None:
+    register(CriticEntry("conv", conv))
+    register(CriticEntry("source", source))
+
+
+@hookimpl
+def register_selectors(register: Callable[[SelectorEntry], None]) -> None:
+    register(SelectorEntry("max", max_))
+    register(SelectorEntry("mixture", mixture))
+
+
+@hookimpl
+def register_objectives(register: Callable[[ObjectiveEntry], None]) -> None:
+    register(ObjectiveEntry("wgan-gp", wgan_gp))
+    register(ObjectiveEntry("logistic", logistic))
+    register(ObjectiveEntry("hinge", hinge))
+
+
+@hookimpl
+def register_augmentations(register: Callable[[AugmentationEntry], None]) -> None:
+    register(AugmentationEntry("diffaugment", diffaugment))
+
+
+@hookimpl
+def register_strategies(register: Callable[[StrategyEntry], None]) -> None:
+    register(StrategyEntry("minegan", minegan))
+    register(StrategyEntry("minegan-noft", minegan_noft))
+    register(StrategyEntry("transfergan", transfergan))
+    register(StrategyEntry("scratch", scratch))

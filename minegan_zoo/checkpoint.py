@@ -1,0 +1,105 @@
+"""Resumable run states: a tree of tensors and plain values as safetensors + JSON, one folder a step.
+
+May import contracts, config, atomic and weights.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from minegan_zoo.atomic import written_aside
+from minegan_zoo.contracts import MineganError
+
+SCHEMA = 1
+
+
+def save_state(folder: Path, step: int, state: Mapping[str, Any]) -> None:
+    """Write `state` as folder/STEP, then delete the older ones: at every moment a whole state is there."""
+    tensors: dict[str, Tensor] = {}
+    skeleton = _pack(state, "", tensors)
+    with written_aside(folder / f"{step:08d}") as aside:
+        try:
+            save_file(tensors, aside / "state.safetensors")
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
+        (aside / "state.json").write_text(json.dumps({"schema": SCHEMA, "step": step, "state": skeleton}), "utf-8")
+    for older in sorted(folder.iterdir()):
+        if older.name != f"{step:08d}":
+            shutil.rmtree(older, ignore_errors=True)
+
+
+def load_state(folder: Path) -> dict[str, Any] | None:
+    """The newest whole state below `folder`, None where there is none; MineganError for one that cannot be used."""
+    saved = sorted(path for path in folder.glob("*") if path.name.isdigit())
+    if not saved:
+        return None
+    newest = saved[-1]
+    try:
+        facts = json.loads((newest / "state.json").read_text("utf-8"))
+        tensors = load_file(newest / "state.safetensors")
+    except (OSError, ValueError, SafetensorError) as error:
+        raise MineganError(f"the state {newest} cannot be read ({error}): delete it to start this run anew") from error
+    if facts.get("schema") != SCHEMA:
+        raise MineganError(
+            f"the state {newest} has schema {facts.get('schema')}, this version of minegan_zoo reads {SCHEMA}: resume it "
+            "with the version that wrote it, or choose another folder"
+        )
+    state: dict[str, Any] = _unpack(facts["state"], tensors)
+    return state
+
+
+def _pack(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:
+    """JSON with {"tensor": path} where a tensor was; mappings become lists of pairs, so that keys keep their type."""
+    if isinstance(value, Tensor):
+        # a copy of its own: safetensors refuses tensors that share memory
+        tensors[path] = value.detach().to("cpu", copy=True).contiguous()
+        return {"tensor": path}
+    if isinstance(value, Mapping):
+        return {"map": [[key, _pack(inner, f"{path}/{key}", tensors)] for key, inner in value.items()]}
+    if isinstance(value, list | tuple):
+        return {"list": [_pack(inner, f"{path}/{index}", tensors) for index, inner in enumerate(value)]}
+    return {"value": value}
+
+
+def _unpack(packed: Any, tensors: Mapping[str, Tensor]) -> Any:
+    ((kind, content),) = packed.items()
+    if kind == "tensor":
+        return tensors[content]
+    if kind == "map":
+        return {key: _unpack(inner, tensors) for key, inner in content}
+    if kind == "list":
+        return [_unpack(inner, tensors) for inner in content]
+    return content
+
+
+def random_state() -> dict[str, Any]:
+    """The global random state that objectives and augmentations draw from."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+
+
+def restore_random_state(state: Mapping[str, Any]) -> None:
+    """Undo what happened since `random_state`."""
+    torch.set_rng_state(state["cpu"])
+    if state["cuda"] and torch.cuda.device_count() == len(state["cuda"]):
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+@contextmanager
+def preserved_random_state() -> Iterator[None]:
+    """Whatever draws from the global random state within leaves no trace."""
+    state = random_state()
+    try:
+        yield
+    finally:
+        restore_random_state(state)

@@ -1,0 +1,241 @@
+"""The frozen configuration of a run, to and from TOML, with every option checked against its builder.
+
+May import contracts, options and registry.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from minegan_zoo import registry
+from minegan_zoo.contracts import MineganError
+from minegan_zoo.options import convert, describe_type
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An entry by name, with its options."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SourceChoice:
+    """A source by name, with its weights and options."""
+
+    name: str
+    weights: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> SourceChoice:
+        """`name` or `name=weights`, as the command line takes it."""
+        name, separator, weights = text.partition("=")
+        if separator and not weights:
+            raise MineganError(f"the source {text!r} names no weights after the equals sign")
+        return cls(name, weights or None)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the trainer itself can be told, whatever the method."""
+
+    ema_images: int = 10_000
+    """Half-life of the averaged weights, in generated images."""
+    ema_rampup: float = 0.05
+    """The half-life is at most this share of the images generated so far."""
+    beta1: float = 0.0
+    beta2: float = 0.99
+    """Adam's betas."""
+    state_every: int = 200
+    """Steps between resumable states."""
+    samples_every: int = 200
+    """Steps between sample grids."""
+    log_every: int = 10
+    """Steps between lines of metrics.jsonl."""
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    """What the forward passes are computed in; "no" is float32."""
+    fid_samples: int = 1000
+    """Images generated for each FID in the report; 0 leaves it out."""
+
+
+PARTS = ("strategy", "miner", "selector", "critic", "objective", "augmentation")
+REGISTRIES: Mapping[str, registry.Registry[Any]] = {
+    "strategy": registry.strategies,
+    "miner": registry.miners,
+    "selector": registry.selectors,
+    "critic": registry.critics,
+    "objective": registry.objectives,
+    "augmentation": registry.augmentations,
+}
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that is needed to repeat a run."""
+
+    sources: tuple[SourceChoice, ...]
+    target: str
+    test: str | None = None
+    """Images for FID that training never sees."""
+    limit: int | None = None
+    """Use this many target images, a seeded subset."""
+    labels: bool = False
+    """The target's classes condition generator and critic."""
+    strategy: Choice = Choice("minegan")
+    miner: Choice = Choice("mlp")
+    selector: Choice = Choice("mixture")
+    critic: Choice = Choice("source")
+    objective: Choice = Choice("logistic")
+    augmentation: Choice | None = None
+    training: Training = Training()
+    steps: int | None = None
+    batch: int = 32
+    seed: int = 0
+    resolution: int | None = None
+    noise_dim: int | None = None
+    device: str | None = None
+
+    def checked(self) -> RunConfig:
+        """The same with every name looked up and every option converted; MineganError where one is wrong."""
+        for field_name, least in (("steps", 1), ("batch", 1), ("resolution", 4), ("noise_dim", 1), ("limit", 1)):
+            value = vars(self)[field_name]
+            if value is not None and value < least:
+                raise MineganError(f"{field_name} must be at least {least}, not {value}")
+        choices: dict[str, Any] = {part: vars(self)[part] for part in PARTS if vars(self)[part] is not None}
+        for part, choice in choices.items():
+            choices[part] = Choice(choice.name, REGISTRIES[part].check(choice.name, choice.options))
+        return dataclasses.replace(self, **choices)
+
+    def with_options(self, given: Mapping[str, Any]) -> RunConfig:
+        """Apply "part.option" keys; a bare "option" goes to the one part that has it."""
+        config = self
+        for key, value in _flatten(given).items():
+            part, separator, name = key.rpartition(".")
+            part = part if separator else config._part_with(name)
+            if part == "training":
+                config = dataclasses.replace(config, training=_set_training(config.training, name, value))
+            elif part in PARTS and vars(config)[part] is not None:
+                choice = vars(config)[part]
+                changed: dict[str, Any] = {part: Choice(choice.name, {**choice.options, name: value})}
+                config = dataclasses.replace(config, **changed)
+            else:
+                raise MineganError(f"option {key!r} names no part of this run: {', '.join(PARTS)}, training")
+        return config
+
+    def _part_with(self, name: str) -> str:
+        owners = [
+            part
+            for part in PARTS
+            if vars(self)[part] is not None
+            and name in [option.name for option in REGISTRIES[part].info(vars(self)[part].name).options]
+        ]
+        if name in [field.name for field in dataclasses.fields(Training)]:
+            owners.append("training")
+        if len(owners) == 1:
+            return owners[0]
+        if owners:
+            raise MineganError(f"option {name!r} is ambiguous: write {' or '.join(f'{part}.{name}' for part in owners)}")
+        raise MineganError(f"no part of this run has an option {name!r}; they are: {'; '.join(self._all_options())}")
+
+    def _all_options(self) -> list[str]:
+        lines = []
+        for part in PARTS:
+            if vars(self)[part] is not None:
+                options = REGISTRIES[part].info(vars(self)[part].name).options
+                lines += [f"{part}.{option}" for option in options]
+        return lines + [f"training.{field.name} = {field.default!r}" for field in dataclasses.fields(Training)]
+
+    def differences(self, other: RunConfig) -> list[str]:
+        """Names of the settings in which two runs differ; the device is free to change."""
+        names = [field.name for field in dataclasses.fields(self) if field.name != "device"]
+        return [name for name in names if vars(self)[name] != vars(other)[name]]
+
+    def to_toml(self) -> str:
+        """As the `config.toml` of a run; `from_toml` gives the same configuration back."""
+        import tomli_w
+
+        return tomli_w.dumps(_without_none(dataclasses.asdict(self)))
+
+    @classmethod
+    def from_toml(cls, text: str, origin: str) -> RunConfig:
+        """Read a `config.toml`; MineganError, naming `origin`, where it is no configuration."""
+        try:
+            table = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise MineganError(f"{origin} is not valid TOML: {error}") from error
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(table) - known)
+        if unknown:
+            raise MineganError(f"{origin} has unknown settings {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+        missing = {"sources", "target"} - set(table)
+        if missing:
+            raise MineganError(f"{origin} lacks {' and '.join(sorted(missing))}")
+        values: dict[str, Any] = dict(table)
+        values["sources"] = tuple(_read_source(source, origin) for source in table["sources"])
+        values |= {part: _read_choice(part, table[part], origin) for part in PARTS if part in table}
+        training = Training()
+        for name, value in table.get("training", {}).items():
+            training = _set_training(training, name, value)
+        return cls(**{**values, "training": training})
+
+    @classmethod
+    def read(cls, path: Path) -> RunConfig:
+        """Read a TOML file."""
+        try:
+            return cls.from_toml(path.read_text(encoding="utf-8"), str(path))
+        except OSError as error:
+            raise MineganError(f"cannot read the run configuration {path}: {error.strerror}") from error
+
+
+def _read_source(value: Any, origin: str) -> SourceChoice:
+    if isinstance(value, str):
+        return SourceChoice.parse(value)
+    if not isinstance(value, Mapping) or "name" not in value:
+        raise MineganError(f"{origin}: a source is a string or a table with a name, not {value!r}")
+    return SourceChoice(value["name"], value.get("weights"), value.get("options", {}))
+
+
+def _read_choice(part: str, value: Any, origin: str) -> Choice:
+    if isinstance(value, str):
+        return Choice(value)
+    if not isinstance(value, Mapping) or "name" not in value:
+        raise MineganError(f"{origin}: {part} is a string or a table with a name, not {value!r}")
+    return Choice(value["name"], value.get("options", {}))
+
+
+def _set_training(training: Training, name: str, value: Any) -> Training:
+    hints = typing.get_type_hints(Training)
+    if name not in hints:
+        raise MineganError(f"training has no option {name!r}; its options: {', '.join(hints)}")
+    hint = hints[name]
+    try:
+        changed: dict[str, Any] = {name: convert(value, hint)}
+        return dataclasses.replace(training, **changed)
+    except ValueError:
+        raise MineganError(f"option {name!r} of training must be {describe_type(hint)}, not {value!r}") from None
+
+
+def _flatten(given: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in given.items():
+        if isinstance(value, Mapping) and key in (*PARTS, "training"):
+            flat |= {f"{key}.{name}": inner for name, inner in value.items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(inner) for inner in value]
+    return value

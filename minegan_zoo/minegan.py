@@ -1,0 +1,309 @@
+"""`MinedGAN`: sources + miners + selector as one generator, and the rule that only what has weight runs with gradient.
+
+May import contracts, registry, sources and checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from minegan_zoo.contracts import (
+    Code,
+    Critic,
+    GeneratorSource,
+    ImageSpec,
+    LatentSpace,
+    Miner,
+    MineganError,
+    Selector,
+    Shared,
+)
+from minegan_zoo.sources import as_module, code_from_noise, inner_critic, to_image
+
+CHUNK = 64
+"""How many images are synthesised at once when sampling."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The registry calls that rebuild a model's parts, and what the model was made for."""
+
+    miner: str
+    miner_options: Mapping[str, Any]
+    selector: str
+    selector_options: Mapping[str, Any]
+    critic: str
+    critic_options: Mapping[str, Any]
+    adopted: int | None
+    """The source whose discriminator the critic is; None for a critic of its own."""
+    strategy: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One draw of base noise, with the codes that no miner makes (random classes, say) drawn for every source."""
+
+    u: Tensor  # (n, noise_dim)
+    labels: Tensor | None  # (n,)
+    extras: Sequence[Code]  # a source: name -> (n, *shape)
+
+
+@dataclass(frozen=True)
+class Fakes:
+    """The pairs of source and u that carry weight, run as one batch of m images."""
+
+    images: Tensor  # (m, C, H, W) canonical
+    source: Tensor  # (m,)
+    row: Tensor  # (m,) the u of each image
+    weight: Tensor  # (m,) sums to n
+    codes: Sequence[Code]  # a source: name -> (m_i, *shape)
+
+
+class MinedGAN(nn.Module):
+    """A generator for the target domain, made of frozen or finetuned sources, a miner for each, and a selector."""
+
+    def __init__(
+        self,
+        sources: Sequence[GeneratorSource],
+        miners: Sequence[Miner],
+        selector: Selector,
+        image: ImageSpec,
+        noise_dim: int,
+        critic: Critic | None = None,
+        class_names: Sequence[str] = (),
+    ) -> None:
+        """`miners` is empty for methods without mining, else one a source; `critic` is what trained the model."""
+        super().__init__()
+        if miners and len(miners) != len(sources):
+            raise MineganError(f"{len(sources)} sources need as many miners, not {len(miners)}")
+        self.source_modules = nn.ModuleList(map(as_module, sources))
+        self.miner_modules = nn.ModuleList(map(as_module, miners))
+        self.selector_module = as_module(selector)
+        self.image = image
+        self.noise_dim = noise_dim
+        self.class_names = tuple(class_names)
+        self._critic: Shared[Critic | None] = Shared(critic)
+        self.recipe: Recipe | None = None
+
+    @property
+    def sources(self) -> list[GeneratorSource]:
+        return list(self.source_modules)  # type: ignore[arg-type]
+
+    @property
+    def miners(self) -> list[Miner]:
+        return list(self.miner_modules)  # type: ignore[arg-type]
+
+    @property
+    def selector(self) -> Selector:
+        return self.selector_module  # type: ignore[return-value]
+
+    @property
+    def critic(self) -> Critic | None:
+        return self._critic.value
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    # Sampling
+
+    @torch.no_grad()
+    def sample(
+        self, n: int, seed: int | None = None, *, u: Tensor | None = None, labels: Tensor | None = None
+    ) -> Tensor:
+        """Images (n, C, H, W), float32, canonical, clamped to [-1, 1], on the CPU.
+
+        Every row draws its source by the selector's probabilities, then u (n, noise_dim) ~ N(0, I) unless it is given.
+        The same seed gives the same images; without one, u given means seed 0 and otherwise the draw is fresh.
+        """
+        if u is not None and tuple(u.shape) != (n, self.noise_dim):
+            raise MineganError(f"u must be of shape ({n}, {self.noise_dim}), not {tuple(u.shape)}")
+        rng = Generator()
+        if seed is None and u is None:
+            rng.seed()
+        else:
+            rng.manual_seed(seed or 0)
+        chosen = torch.multinomial(self.selector.probabilities().cpu().double(), n, replacement=True, generator=rng)
+        draw = self.draw(n, rng, u=u, labels=labels)
+        images = torch.empty(n, self.image.channels, self.image.resolution, self.image.resolution)
+        for index in range(len(self.sources)):
+            for rows in (chosen == index).nonzero()[:, 0].split(CHUNK):
+                images[rows] = self.synthesize(index, draw, rows)[0].float().clamp(-1, 1).cpu()
+        return images
+
+    @torch.no_grad()
+    def sample_source(self, index: int, u: Tensor, *, mined: bool = True, seed: int = 0) -> Tensor:
+        """Images of one source for u (n, noise_dim), with its miner or, `mined=False`, as it was before any mining."""
+        draw = self.draw(len(u), Generator().manual_seed(seed), u=u)
+        batches = torch.arange(len(u)).split(CHUNK)
+        images = [self.synthesize(index, draw, rows, mined=mined)[0].float().clamp(-1, 1).cpu() for rows in batches]
+        return torch.cat(images)
+
+    def draw(self, n: int, rng: Generator, *, u: Tensor | None = None, labels: Tensor | None = None) -> Draw:
+        """Base noise from `rng` unless given, and for each source what no miner makes; on the model's device."""
+        u = torch.randn(n, self.noise_dim, generator=rng) if u is None else u
+        u = u.to(self.device, torch.float32)
+        if labels is None and self.class_names:
+            labels = torch.randint(len(self.class_names), (n,), generator=rng)
+        labels = None if labels is None else labels.to(self.device)
+        extras = [code_from_noise(source, u, rng) for source in self.sources]
+        if labels is not None and not self.miner_modules:
+            for source, code in zip(self.sources, extras, strict=True):
+                if "class" in code:
+                    code["class"] = source.class_codes(labels)
+        return Draw(u, labels, extras)
+
+    def synthesize(self, index: int, draw: Draw, rows: Tensor, *, mined: bool = True) -> tuple[Tensor, Code]:
+        """Canonical images and the code of source `index` for some rows of a draw."""
+        source = self.sources[index]
+        rows = rows.to(draw.u.device)
+        code = {name: value[rows] for name, value in draw.extras[index].items()}
+        if self.miner_modules and mined:
+            labels = None if draw.labels is None else draw.labels[rows]
+            code |= self.miners[index](draw.u[rows], labels)  # type: ignore[operator]
+        return to_image(source.synthesize(code), self.image), code
+
+    # Training
+
+    def score(self, critic: Callable[[Tensor, Tensor | None], Tensor], draw: Draw, proposed: Tensor) -> Tensor:
+        """Scores (sources, n) of the proposed pairs, -inf elsewhere; without gradient."""
+        scores = draw.u.new_full(proposed.shape, -torch.inf)
+        with torch.no_grad():
+            for index in range(len(self.sources)):
+                for rows in proposed[index].nonzero()[:, 0].split(max(CHUNK, len(draw.u))):
+                    labels = None if draw.labels is None else draw.labels[rows]
+                    scores[index, rows] = critic(self.synthesize(index, draw, rows)[0], labels).float()
+        return scores
+
+    def run(self, draw: Draw, weights: Tensor, *, gradient: bool) -> Fakes:
+        """Synthesise every pair with weight (sources, n) > 0, as one batch in the order of sources."""
+        images, codes, kept = [], [], weights > 0
+        with nullcontext() if gradient else torch.no_grad():
+            for index in range(len(self.sources)):
+                rows = kept[index].nonzero()[:, 0]
+                if len(rows):
+                    batch, code = self.synthesize(index, draw, rows)
+                    images.append(batch)
+                    codes.append(code)
+        source, row = kept.nonzero(as_tuple=True)
+        return Fakes(torch.cat(images), source, row, weights[source, row], codes)
+
+    def trainable_parts(self) -> Iterator[tuple[str, nn.Module]]:
+        """Sources and miners by the names of their groups."""
+        for index, source in enumerate(self.source_modules):
+            yield f"sources/{index}", source
+        for index, miner in enumerate(self.miner_modules):
+            yield f"miners/{index}", miner
+
+    # Keeping
+
+    def save(self, folder: str | Path) -> None:
+        """Write the model folder (safetensors, JSON, card), aside and renamed: an old one is never half replaced."""
+        from minegan_zoo.saved import save_model
+
+        save_model(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> MinedGAN:
+        """Read a model folder, by its path or as `hf-hub:owner/name`; on the CPU, in eval mode."""
+        from minegan_zoo.saved import load_model
+
+        return load_model(str(folder))
+
+
+class MinedSource(nn.Module, GeneratorSource):
+    """A mined model of one source as a source again: its latent "z" is the base noise u."""
+
+    def __init__(self, model: MinedGAN, index: int = 0) -> None:
+        super().__init__()
+        if not model.miner_modules:
+            raise MineganError("this model was made without mining: use its source itself")
+        self.inner = model.source_modules[index]
+        self.miner = model.miner_modules[index]
+        self.recipe = model.recipe
+        self.image = self._source.image
+        self.latents: Mapping[str, LatentSpace] = {"z": LatentSpace((model.noise_dim,), "normal")}
+        self.inputs = (frozenset({"z"}),)
+        adopted = model.recipe.adopted if model.recipe else None
+        # the critic that trained the model is this source's own if it was adopted from it, or from nobody
+        trained = model.critic if adopted in (None, index) else None
+        self._critic = Shared(inner_critic(trained) if trained else self._source.own_critic())
+        self._critic_is_source = adopted == index or trained is None
+
+    @property
+    def _source(self) -> GeneratorSource:
+        return self.inner  # type: ignore[return-value]
+
+    def prior(self, n: int, keys: frozenset[str], rng: Generator) -> dict[str, Tensor]:
+        u = torch.randn(n, *self.latents["z"].shape, generator=rng, device=rng.device)
+        return {"z": u.to(next(self.parameters()).device)}
+
+    def synthesize(self, code: Code) -> Tensor:
+        if set(code) != {"z"}:
+            raise MineganError(f"a mined source takes the code 'z' alone, not {sorted(code)}")
+        mined = self.miner(code["z"])
+        missing = self._source.inputs[0] - set(mined)
+        if missing:
+            # one fixed draw: the same u gives the same image
+            fixed = self._source.prior(1, self._source.inputs[0], Generator().manual_seed(0))
+            mined |= {name: fixed[name].expand(len(code["z"]), *fixed[name].shape[1:]) for name in missing}
+        return self._source.synthesize(mined)
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        return {"miner": list(self.miner.parameters()), **self._source.groups()}
+
+    def own_critic(self) -> Critic | None:
+        return self._critic.value
+
+    def as_model(self, critic: Critic | None = None) -> MinedGAN:
+        """The same as a mined model of one source, with `critic` or the critic that trained it."""
+        from minegan_zoo.registry import selectors
+
+        selector = selectors.create("max", 1)
+        critic = critic or self.own_critic()
+        (noise_dim,) = self.latents["z"].shape
+        miner: Miner = self.miner  # type: ignore[assignment]
+        model = MinedGAN([self._source], [miner], selector, self.image, noise_dim, critic)
+        if self.recipe is not None:
+            adopted = 0 if self._critic_is_source else None
+            model.recipe = replace(self.recipe, selector="max", selector_options={}, adopted=adopted)
+        return model
+
+    def reset_parameters(self) -> None:
+        raise MineganError("a mined source cannot be trained from scratch: name the family instead")
+
+
+def selector_weights(
+    model: MinedGAN,
+    critic: Callable[[Tensor, Tensor | None], Tensor],
+    draw: Draw,
+    rng: Generator,
+    rule: Callable[[Tensor], Tensor],
+) -> tuple[Tensor, Tensor | None]:
+    """What to run: weights (sources, n), and the scores they came from.
+
+    Where the proposal leaves one source a u there is nothing to pick: nothing is scored and the scores are None.
+    """
+    n = len(draw.u)
+    if len(model.sources) == 1:
+        return draw.u.new_ones(1, n), None
+    proposed = model.selector.propose(n, rng).to(model.device)
+    if bool((proposed.sum(0) == 1).all()):
+        return proposed.to(draw.u.dtype), None
+    scores = model.score(critic, draw, proposed)
+    return rule(scores), scores
+
+
+def run_scores(fakes: Fakes, scores: Tensor, shape: Sequence[int]) -> Tensor:
+    """The scores (m,) of the pairs that ran, spread to (sources, n) with -inf elsewhere."""
+    spread = scores.new_full(tuple(shape), -torch.inf)
+    spread[fakes.source, fakes.row] = scores.detach().float()
+    return spread

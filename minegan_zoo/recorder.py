@@ -1,0 +1,133 @@
+"""What a run tells while it goes on: metrics.jsonl, TensorBoard, sample grids, a progress bar. May import contracts only."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.utils.tensorboard import SummaryWriter
+
+METRICS = "metrics.jsonl"
+SECONDS_BETWEEN_LINES = 10.0
+"""How often a line is printed where no progress bar can be drawn."""
+
+
+class Recorder:
+    """Writes a run's events; without a folder it only shows progress, and not even that when quiet."""
+
+    def __init__(self, folder: Path | None, *, steps: int, resumed_at: int | None, quiet: bool = False) -> None:
+        """`resumed_at` is the step of the state that the run goes on from: later events are dropped."""
+        self.folder = folder
+        self.steps = steps
+        self.console = Console(quiet=quiet, stderr=True)
+        self._board: SummaryWriter | None = None
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._last_line = -SECONDS_BETWEEN_LINES
+        if folder is not None:
+            (folder / "samples").mkdir(parents=True, exist_ok=True)
+            _keep_until(folder / METRICS, resumed_at)
+            from torch.utils.tensorboard import SummaryWriter
+
+            purge = None if resumed_at is None else resumed_at + 1
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=purge)
+
+    @contextmanager
+    def showing(self, start: int) -> Iterator[None]:
+        """Show the progress bar while the block runs, and close the event files after it."""
+        columns = (
+            TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn(),
+            TextColumn("{task.fields[facts]}"),
+        )  # fmt: skip
+        try:
+            if self.console.is_terminal and not self.console.quiet:
+                with Progress(*columns, console=self.console) as self._bar:
+                    self._task = self._bar.add_task("", total=self.steps, completed=start, facts="")
+                    yield
+            else:
+                yield
+        finally:
+            self._bar = None
+            if self._board is not None:
+                self._board.close()
+
+    def event(self, kind: str, step: int, facts: Mapping[str, Any]) -> None:
+        """Append one line to metrics.jsonl."""
+        if self.folder is not None:
+            with (self.folder / METRICS).open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"event": kind, "step": step, **facts}) + "\n")
+
+    def step(self, stage: str, step: int, facts: Mapping[str, Any]) -> None:
+        """Record the averages of the last steps: losses, images/s, the selector's probabilities."""
+        self.event("step", step, {"stage": stage, **facts})
+        if self._board is not None:
+            for name, value in facts.items():
+                if isinstance(value, float):
+                    self._board.add_scalar(name, value, step)
+            for index, p in enumerate(facts["p"]):
+                self._board.add_scalar(f"p/{index}", p, step)
+
+    def progress(self, stage: str, step: int, facts: Mapping[str, Any]) -> None:
+        """Move the bar, or print a line now and then where there is no terminal."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=step, description=stage, facts=_summary(facts))
+        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES or step == self.steps:
+            self._last_line = time.monotonic()
+            self.console.print(f"{stage} {step}/{self.steps}  {_summary(facts)}", highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self.console.print(text, highlight=False, soft_wrap=True)
+
+    def samples(self, name: str, step: int, images: Tensor, facts: Mapping[str, Any]) -> None:
+        """Write a grid of images (n, C, H, W) in [-1, 1] as samples/STEP-NAME.png."""
+        if self.folder is None:
+            return
+        file = f"samples/{step:08d}-{name}.png"
+        save_grid(images, self.folder / file)
+        self.event("samples", step, {"file": file, **facts})
+
+
+def save_grid(images: Tensor, path: Path, columns: int | None = None) -> None:
+    """Images (n, C, H, W) in [-1, 1] as one PNG, by default as square as can be."""
+    from torchvision.utils import save_image
+
+    columns = columns or max(1, round(len(images) ** 0.5))
+    save_image(images.clamp(-1, 1), path, nrow=columns, padding=1, normalize=True, value_range=(-1, 1), pad_value=0.5)
+
+
+def read_events(folder: Path) -> list[dict[str, Any]]:
+    """The events of a run, in order."""
+    path = folder / METRICS
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+
+
+def _keep_until(path: Path, step: int | None) -> None:
+    """Drop what was recorded after the state that the run goes on from, a line cut off by a kill included."""
+    kept: list[str] = []
+    if step is not None and path.exists():
+        for line in path.read_text("utf-8").splitlines():
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+            except ValueError:
+                continue
+    aside = path.with_suffix(".partial")
+    aside.write_text("".join(kept), "utf-8")
+    aside.replace(path)
+
+
+def _summary(facts: Mapping[str, Any]) -> str:
+    p = " ".join(f"{value:.2f}" for value in facts["p"])
+    shares: Sequence[str] = [f"p {p}"] if len(facts["p"]) > 1 else []
+    losses = [f"critic {facts['critic_loss']:+.2f}", f"miner {facts['miner_loss']:+.2f}"]
+    return "  ".join([*losses, f"{facts['images_per_second']:.0f} images/s", *shares])

@@ -1,0 +1,207 @@
+"""The model folder: a `MinedGAN` as safetensors, JSON and a card. May import what minegan may, and minegan.
+
+    model.json              schema, versions, canonical image, sources, miners, selector, critic
+    parts.safetensors       miners, selector, and a critic that no source brought
+    sources/0/ ...          a source folder each, or a model folder for a source that was mined itself
+    README.md               the card
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from minegan_zoo import registry
+from minegan_zoo.atomic import written_aside
+from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, LoadedFrom, Miner, MineganError
+from minegan_zoo.minegan import MinedGAN, MinedSource, Recipe
+from minegan_zoo.sources import adopt_critic, as_module, inner_critic, load_source, open_source, save_source
+from minegan_zoo.weights import fetch, load_strict
+
+SCHEMA = 1
+FACTS = "model.json"
+PARTS = "parts.safetensors"
+
+
+def is_model_folder(path: Path) -> bool:
+    """Whether `path` is a folder that `MinedGAN.save` wrote."""
+    return (path / FACTS).is_file()
+
+
+def save_model(model: MinedGAN, folder: Path) -> None:
+    """Write a model folder in place of whatever model stood there."""
+    if folder.exists() and not is_model_folder(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise MineganError(f"{folder} exists and is no model folder: name another place or remove it first")
+    with written_aside(folder) as aside:
+        write_model(model, aside)
+
+
+def write_model(model: MinedGAN, folder: Path) -> None:
+    """Write a model folder's files into `folder`, which exists."""
+    recipe = _recipe_of(model)
+    parts: dict[str, nn.Module] = {f"miners/{i}": module for i, module in enumerate(model.miner_modules)}
+    parts["selector"] = model.selector_module
+    if model.critic is not None and recipe.adopted is None:
+        parts["critic"] = as_module(model.critic)
+    sources = []
+    for index, source in enumerate(model.sources):
+        place = folder / "sources" / str(index)
+        adopted = inner_critic(model.critic) if model.critic and recipe.adopted == index else None
+        if isinstance(source, MinedSource):
+            place.mkdir(parents=True)
+            write_model(source.as_model(adopted), place)
+        else:
+            save_source(source, place, adopted)
+        origin = source.loaded_from or LoadedFrom("mined", None, {})
+        sources.append({**dataclasses.asdict(origin), "mined": isinstance(source, MinedSource)})
+    tensors = {f"{part}/{name}": t.contiguous() for part, m in parts.items() for name, t in m.state_dict().items()}
+    try:
+        save_file(tensors, folder / PARTS)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+    facts = {
+        "schema": SCHEMA,
+        "minegan_zoo": metadata.version("minegan-zoo"),
+        "image": dataclasses.asdict(model.image),
+        "noise_dim": model.noise_dim,
+        "class_names": model.class_names,
+        "mined": bool(model.miner_modules),
+        "has_critic": model.critic is not None,
+        "sources": sources,
+        "recipe": dataclasses.asdict(recipe),
+        "probabilities": model.selector.probabilities().tolist(),
+    }
+    (folder / FACTS).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+    (folder / "README.md").write_text(_card(facts), "utf-8")
+
+
+def load_model(reference: str) -> MinedGAN:
+    """Read a model folder by its path, or as `hf-hub:owner/name`."""
+    folder = fetch(reference, {})
+    if not is_model_folder(folder):
+        raise MineganError(f"{reference} is no model folder: it holds no {FACTS}")
+    facts = _read_facts(folder / FACTS)
+    recipe = Recipe(**facts["recipe"])
+    image = ImageSpec(**facts["image"])
+    sources = [_open(folder / "sources" / str(i), origin) for i, origin in enumerate(facts["sources"])]
+    miners = [build_miner(recipe, source, facts["noise_dim"]) for source in sources if facts["mined"]]
+    selector = registry.selectors.create(recipe.selector, len(sources), **recipe.selector_options)
+    critic: Critic | None = None
+    if facts["has_critic"]:
+        if recipe.adopted is None:
+            num_classes = len(facts["class_names"])
+            critic = registry.critics.create(recipe.critic, image, num_classes, **recipe.critic_options)
+        else:
+            critic = adopt_critic(sources[recipe.adopted], image)
+    model = MinedGAN(sources, miners, selector, image, facts["noise_dim"], critic, facts["class_names"])
+    model.recipe = recipe
+    parts = _read_parts(folder / PARTS)
+    for name, module in {f"miners/{i}": m for i, m in enumerate(model.miner_modules)}.items():
+        load_strict(module, parts.pop(name, {}), f"{name} of {folder}")
+    load_strict(model.selector_module, parts.pop("selector", {}), f"the selector of {folder}")
+    if critic is not None and recipe.adopted is None:
+        load_strict(as_module(critic), parts.pop("critic", {}), f"the critic of {folder}")
+    return model.eval()
+
+
+def build_miner(recipe: Recipe, source: GeneratorSource, noise_dim: int) -> Miner:
+    """A miner with fresh weights for the source's default latent spaces."""
+    latents = {name: source.latents[name] for name in source.latents if name in source.inputs[0]}
+    miner: Miner = registry.miners.create(recipe.miner, latents, noise_dim, **recipe.miner_options)
+    return miner
+
+
+def _open(folder: Path, origin: Mapping[str, Any]) -> GeneratorSource:
+    loaded_from = LoadedFrom(origin["name"], origin["weights"], origin["options"])
+    if origin["mined"]:
+        source = MinedSource(load_model(str(folder)))
+        source.loaded_from = loaded_from
+        return source
+    return open_source(folder, loaded_from)
+
+
+def _recipe_of(model: MinedGAN) -> Recipe:
+    if model.recipe is None:
+        raise MineganError("this model was put together by hand: set model.recipe to the registry calls that rebuild it")
+    return model.recipe
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise MineganError(f"{path} cannot be read as a model's facts ({error})") from error
+    if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
+        found = facts.get("schema") if isinstance(facts, dict) else None
+        raise MineganError(f"{path} has schema {found}; this version of minegan_zoo reads {SCHEMA}: upgrade minegan_zoo")
+    return facts
+
+
+def _read_parts(path: Path) -> dict[str, dict[str, Tensor]]:
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise MineganError(f"{path} cannot be read as safetensors ({error}): fetch the model again") from error
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        part, _, key = name.rpartition("/")
+        parts.setdefault(part, {})[key] = tensor
+    return parts
+
+
+def _card(facts: Mapping[str, Any]) -> str:
+    rows = "\n".join(
+        f"| {origin['name']} | {origin['weights'] or 'as published'} | {probability:.2f} | {_licence(origin['name'])} |"
+        for origin, probability in zip(facts["sources"], facts["probabilities"], strict=True)
+    )
+    recipe = facts["recipe"]
+    return f"""---
+library_name: minegan_zoo
+tags: [gan, minegan, image-generation]
+---
+
+# A generator mined with minegan_zoo
+
+{facts["image"]["resolution"]}x{facts["image"]["resolution"]}, {facts["image"]["channels"]} channels; strategy
+`{recipe["strategy"]}`, miner `{recipe["miner"]}`, selector `{recipe["selector"]}`, critic `{recipe["critic"]}`.
+
+| source | weights | probability | licence |
+|---|---|---|---|
+{rows}
+
+    import minegan_zoo as mz
+    images = mz.MinedGAN.load("this folder").sample(16, seed=0)  # (16, C, H, W) in [-1, 1]
+"""
+
+
+def _licence(name: str) -> str:
+    known = name in registry.generators.list()
+    card = registry.generators.info(name).card if known else None
+    return card.licence if card and card.licence else "not stated"
+
+
+def open_any(reference: str, weights: str | None = None, source: int | None = None, **options: Any) -> list[GeneratorSource]:
+    """The sources that a name stands for: one, or all of a mined folder's, each with its miner."""
+    if weights is None and is_model_folder(Path(reference)):
+        if options:
+            raise MineganError(f"a mined folder takes no options, but {', '.join(options)} was given")
+        model = load_model(reference)
+        indices = range(len(model.sources)) if source is None else [source]
+        if source is not None and not 0 <= source < len(model.sources):
+            raise MineganError(f"{reference} has the sources 0 to {len(model.sources) - 1}, not {source}")
+        if not model.miner_modules:
+            return [model.sources[index] for index in indices]
+        mined: list[GeneratorSource] = []
+        for index in indices:
+            mined.append(MinedSource(model, index))
+            mined[-1].loaded_from = LoadedFrom(reference, None, {"source": index})
+        return mined
+    return [load_source(reference, weights, **options)]

@@ -1,0 +1,231 @@
+"""Load and save sources, bring their images to the canonical one, name their parameters, free them by pattern.
+
+May import contracts, registry and weights only.
+"""
+
+from __future__ import annotations
+
+import copy
+import fnmatch
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from minegan_zoo.contracts import Critic, GeneratorEntry, GeneratorSource, ImageSpec, LoadedFrom, Miner, MineganError
+from minegan_zoo.registry import generators
+from minegan_zoo.weights import SavedSource, fetch, is_source_folder, load_strict, read_source, write_source
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, what PIL converts RGB to grey with
+TRUNCATED_AT = 2.0  # standard deviations, where the truncated normal of BigGAN ends
+
+
+def load_source(name: str, weights: str | Path | None = None, **options: Any) -> GeneratorSource:
+    """A generator by name: "family" with `weights` (file, folder, URL or `hf-hub:owner/name`), or "family.tag".
+
+    Raises MineganError for an unknown name, a family without weights, unreadable weights or a wrong option.
+    """
+    entry = generators.entry(name)
+    reference = str(weights) if weights is not None else entry.card.weights if entry.card else ""
+    if not reference and entry.image is None:
+        raise MineganError(_needs_weights(name, entry))
+    checked = generators.check(name, options)
+    digests = entry.card.sha256 if entry.card and weights is None else {}
+    source = entry.build(fetch(reference, digests) if reference else None, **checked)
+    source.loaded_from = LoadedFrom(name, None if weights is None else str(weights), checked)
+    return source
+
+
+def _needs_weights(name: str, entry: GeneratorEntry) -> str:
+    tags = [tag for tag in generators.list(f"{name}.*") if not tag.endswith(".tiny")]
+    reads = (entry.build.__doc__ or "").strip().split("\n")[0]
+    return (
+        f"{name!r} is a family and needs weights: give them as {name}=PATH (in Python: load_source({name!r}, PATH)) or "
+        f"choose one of its pretrained names: {', '.join(tags) or 'none is installed'}. What it is and reads: {reads}"
+    )
+
+
+def save_source(
+    source: GeneratorSource, folder: Path, critic: Critic | None = None, dtype: torch.dtype | None = None
+) -> None:
+    """Write a source folder; `critic` (by default its own) becomes its discriminator. Floats are cast to `dtype`."""
+    if source.loaded_from is None:
+        raise MineganError(f"{type(source).__name__} cannot be saved: make it with load_source(...) or create(...)")
+    config = source.config()
+    name = source.loaded_from.name
+    family = name.split(".")[0]
+    discriminator = critic or source.own_critic()
+    saved = SavedSource(
+        family=family if config is not None and family in generators.list() else name,
+        config=None if config is None else dict(config),
+        options=dict(source.loaded_from.options),
+        generator=as_module(source).state_dict(),
+        discriminator=None if discriminator is None else as_module(discriminator).state_dict(),
+    )
+    write_source(folder, saved, dtype)
+
+
+def open_source(folder: Path, loaded_from: LoadedFrom) -> GeneratorSource:
+    """Rebuild what `save_source` wrote. `loaded_from` rebuilds sources whose family knows no config."""
+    if not is_source_folder(folder):
+        raise MineganError(f"{folder} is not a source folder: it holds no source.json")
+    saved = read_source(folder)
+    if saved.config is not None:
+        options = {name: value for name, value in saved.options.items() if name not in saved.config}
+        source = generators.entry(saved.family).build(folder, **generators.check(saved.family, options))
+    else:
+        source = load_source(loaded_from.name, loaded_from.weights, **loaded_from.options)
+        load_strict(as_module(source), saved.generator, f"the source {loaded_from.name!r} in {folder}")
+        critic = source.own_critic()
+        if critic is not None and saved.discriminator is not None:
+            load_strict(as_module(critic), saved.discriminator, f"the critic of {loaded_from.name!r} in {folder}")
+    source.loaded_from = loaded_from
+    return source
+
+
+def as_module(part: Any) -> nn.Module:
+    """A source, critic, miner or selector seen as the module that it is."""
+    if not isinstance(part, nn.Module):
+        raise MineganError(f"{type(part).__name__} must also be a torch.nn.Module (see minegan_zoo.contracts)")
+    return part
+
+
+# The canonical image
+
+
+def canonical_image(sources: Sequence[GeneratorSource], target_channels: int, adopted: ImageSpec | None) -> ImageSpec:
+    """Where sources of different size and channels meet: the adopted critic's resolution, else the largest source's.
+
+    RGB unless the target and all sources are grey.
+    """
+    resolution = adopted.resolution if adopted else max(source.image.resolution for source in sources)
+    grey = target_channels == 1 and all(source.image.channels == 1 for source in sources)
+    return ImageSpec(1 if grey else 3, resolution)
+
+
+def to_image(images: Tensor, image: ImageSpec) -> Tensor:
+    """(n, C, H, W) -> (n, image.channels, image.resolution, image.resolution); differentiable, antialiased."""
+    if images.shape[1] == 1 and image.channels == 3:
+        images = images.expand(-1, 3, -1, -1)
+    elif images.shape[1] == 3 and image.channels == 1:
+        images = (images * images.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    elif images.shape[1] != image.channels:
+        raise MineganError(f"images of {images.shape[1]} channels cannot become {image}: only grey and RGB are known")
+    size = (image.resolution, image.resolution)
+    if images.shape[2:] == size:
+        return images
+    return F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
+
+
+class AdaptedCritic(nn.Module, Critic):
+    """A critic that sees canonical images brought to its own resolution and channels."""
+
+    def __init__(self, critic: Critic, image: ImageSpec) -> None:
+        super().__init__()
+        self.critic = as_module(critic)
+        self.inner = critic.image
+        self.image = image
+        self.num_classes = critic.num_classes
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.critic(to_image(images, self.inner), labels)
+
+    def groups(self) -> Mapping[str, list[nn.Parameter]]:
+        return inner_critic(self).groups()
+
+    def reset_parameters(self) -> None:
+        inner_critic(self).reset_parameters()
+
+
+def inner_critic(critic: Critic) -> Critic:
+    """The critic without the adapter around it."""
+    return critic.critic if isinstance(critic, AdaptedCritic) else critic  # type: ignore[return-value]
+
+
+def adopt_critic(source: GeneratorSource | None, image: ImageSpec) -> Critic:
+    """A copy of the source's discriminator that accepts canonical images."""
+    critic = source.own_critic() if source else None
+    if critic is None:
+        named = f"{source.loaded_from.name!r} has" if source and source.loaded_from else "none of the sources has"
+        raise MineganError(f"{named} no pretrained discriminator: use the critic 'conv', or name a source that has one")
+    critic = copy.deepcopy(critic)
+    return critic if critic.image == image else AdaptedCritic(critic, image)
+
+
+# Codes without a miner
+
+
+def noise_dim_of(sources: Sequence[GeneratorSource]) -> int:
+    """The largest flattened z among the sources."""
+    sizes = [torch.Size(source.latents["z"].shape).numel() for source in sources if "z" in source.latents]
+    if not sizes:
+        raise MineganError("none of the sources has a latent space 'z': set noise_dim")
+    return max(sizes)
+
+
+def code_from_noise(source: GeneratorSource, u: Tensor, rng: Generator) -> dict[str, Tensor]:
+    """The unmined code of u: z is read from its first dimensions in the prior's geometry, the rest drawn from `rng`."""
+    keys = source.inputs[0]
+    code = source.prior(len(u), keys, rng)
+    if "z" in keys:
+        space = source.latents["z"]
+        size = torch.Size(space.shape).numel()
+        z = u[:, :size]
+        if space.prior == "sphere":
+            z = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
+        elif space.prior == "truncated":
+            z = _truncate(z) * _truncated_scale(source)
+        code["z"] = z.reshape(-1, *space.shape)
+    return code
+
+
+def _truncate(z: Tensor) -> Tensor:
+    """The quantile transform from N(0, 1) to its part within the bounds, kept monotonic in every coordinate."""
+    inside = 2 * torch.special.ndtr(z.new_tensor(TRUNCATED_AT).double()) - 1
+    return torch.special.ndtri(0.5 + (torch.special.ndtr(z.double()) - 0.5) * inside).to(z.dtype)
+
+
+def _truncated_scale(source: GeneratorSource) -> Tensor:
+    """A truncation below 1 scales the prior; its spec does not say by how much, its draws do."""
+    drawn = source.prior(64, source.inputs[0], Generator().manual_seed(0))["z"]
+    return drawn.std() / _truncate(torch.randn(4096, generator=Generator().manual_seed(0))).std().to(drawn)
+
+
+# Parameters by name
+
+
+def named_groups(
+    sources: Sequence[GeneratorSource], miners: Sequence[Miner], critic: Critic
+) -> dict[str, list[nn.Parameter]]:
+    """Every group that a stage may train: "critic/GROUP", "miners/I" and "sources/I/GROUP"."""
+    groups = {f"critic/{name}": parameters for name, parameters in critic.groups().items()}
+    for index, miner in enumerate(miners):
+        groups[f"miners/{index}"] = list(as_module(miner).parameters())
+    for index, source in enumerate(sources):
+        groups |= {f"sources/{index}/{name}": parameters for name, parameters in source.groups().items()}
+    return groups
+
+
+def match_groups(pattern: str, groups: Mapping[str, Any]) -> list[str]:
+    """The groups that `pattern` (shell-style) or anything below it names; MineganError where there are none."""
+    found = [name for name in groups if fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, f"{pattern}/*")]
+    if not found:
+        raise MineganError(f"the pattern {pattern!r} matches none of the parameter groups: {', '.join(groups)}")
+    return found
+
+
+@contextmanager
+def frozen(part: Any) -> Iterator[None]:
+    """Within, no parameter of `part` gets a gradient."""
+    parameters = [parameter for parameter in as_module(part).parameters() if parameter.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
