@@ -10,13 +10,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from minegan_zoo.weights.checkpoint import read_checkpoint
     from minegan_zoo.weights.folder import SavedSource, is_source_folder, read_source, write_source
     from minegan_zoo.weights.loading import load_strict
+    from minegan_zoo.weights.record import Record, module_tensors
     from minegan_zoo.weights.reference import fetch, verify
 
-__all__ = ["SavedSource", "fetch", "is_source_folder", "load_strict", "read_source", "verify", "write_source"]
+__all__ = [
+    "Record",
+    "SavedSource",
+    "fetch",
+    "is_source_folder",
+    "load_strict",
+    "module_tensors",
+    "read_checkpoint",
+    "read_source",
+    "verify",
+    "write_source",
+]
 
 _HOMES = {
+    "Record": "record",
+    "module_tensors": "record",
+    "read_checkpoint": "checkpoint",
     "SavedSource": "folder",
     "is_source_folder": "folder",
     "read_source": "folder",
