@@ -33,8 +33,8 @@ def activation(name: str) -> Callable[[Tensor], Tensor]:
     return known[name]
 
 
-def conv(plan: Plan, inputs: int, outputs: int, size: int, bias: bool = True) -> Conv2d:
-    return Conv2d(inputs, outputs, size, plan.spectral, plan.sn_eps, bias)
+def conv(plan: Plan, inputs: int, outputs: int, size: int, bias: bool = True, resample: str = "") -> Conv2d:
+    return Conv2d(inputs, outputs, size, plan.spectral, plan.sn_eps, bias, resample)
 
 
 def upsample(x: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ class GeneratorBlock(nn.Module):
     def __init__(self, block: Block, plan: GeneratorPlan) -> None:
         super().__init__()
         self.act, self.resample = activation(plan.activation), block.resample
-        self.conv1 = conv(plan, block.inputs, block.hidden, 3)
+        self.conv1 = conv(plan, block.inputs, block.hidden, 3, resample="up" if block.resample else "")
         self.conv2 = conv(plan, block.hidden, block.outputs, 3)
         self.conv_sc = None
         if block.resample or block.inputs != block.outputs:
@@ -82,7 +82,7 @@ class GeneratorBlock(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         h = self.act(self.bn1(x, condition))
-        h = self.act(self.bn2(self.conv1(upsample(h) if self.resample else h), condition))
+        h = self.act(self.bn2(self.conv1(h), condition))
         if self.conv_sc is not None:
             x = self.conv_sc(x)
         out: Tensor = self.conv2(h) + (upsample(x) if self.resample else x)
@@ -96,7 +96,7 @@ class DeepGeneratorBlock(nn.Module):
         super().__init__()
         self.act, self.resample, self.outputs = activation(plan.activation), block.resample, block.outputs
         self.conv1 = conv(plan, block.inputs, block.hidden, 1)
-        self.conv2 = conv(plan, block.hidden, block.hidden, 3)
+        self.conv2 = conv(plan, block.hidden, block.hidden, 3, resample="up" if block.resample else "")
         self.conv3 = conv(plan, block.hidden, block.hidden, 3)
         self.conv4 = conv(plan, block.hidden, block.outputs, 1)
         self.bn1 = ClassBatchNorm(block.inputs, plan)
@@ -107,7 +107,7 @@ class DeepGeneratorBlock(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         h = self.conv1(self.act(self.bn1(x, condition)))
         h = self.act(self.bn2(h, condition))
-        h = self.conv2(upsample(h) if self.resample else h)
+        h = self.conv2(h)
         h = self.conv3(self.act(self.bn3(h, condition)))
         h = self.act(self.bn4(h, condition))
         x = x[:, : self.outputs]
@@ -122,7 +122,7 @@ class DiscriminatorBlock(nn.Module):
         super().__init__()
         self.act, self.resample, self.first = activation(plan.activation), block.resample, first
         self.conv1 = conv(plan, block.inputs, block.hidden, 3)
-        self.conv2 = conv(plan, block.hidden, block.outputs, 3)
+        self.conv2 = conv(plan, block.hidden, block.outputs, 3, resample="down" if block.resample else "")
         self.conv_sc = None
         if block.resample or block.inputs != block.outputs:
             self.conv_sc = conv(plan, block.inputs, block.outputs, 1)
@@ -130,7 +130,7 @@ class DiscriminatorBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv2(self.act(self.conv1(x if self.first else F.relu(x))))
         if self.resample:
-            h, x = F.avg_pool2d(h, 2), F.avg_pool2d(x, 2)
+            x = F.avg_pool2d(x, 2)
         out: Tensor = h + (x if self.conv_sc is None else self.conv_sc(x))
         return out
 

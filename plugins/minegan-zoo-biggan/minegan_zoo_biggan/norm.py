@@ -1,6 +1,6 @@
 """Batch norm on stored statistics in `eval()`, on the batch's in `train()`. Imports `architecture` and `spectral`.
 
-Scale and shift of norm and condition are folded into one multiply-add on the feature map.
+On stored statistics, norm and condition are folded into one multiply-add on the feature map.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from minegan_zoo_biggan.architecture import GeneratorPlan
 from minegan_zoo_biggan.spectral import Linear, Table, full_precision
@@ -34,18 +35,23 @@ class BatchStatistics(nn.Module):
         """x (n, c, h, w); gain and bias (n or 1, c), float32."""
         with full_precision(x):
             if self.training:
-                var, mean = torch.var_mean(x.float(), (0, 2, 3), correction=0)
-                self._store(mean, var)
-            else:
-                mean, var = self._stored(self.stored_mean), self._stored(self.stored_var)
+                return self._by_batch(x.float(), gain, bias).to(x.dtype)
+            mean, var = self._stored(self.stored_mean), self._stored(self.stored_var)
             scale = torch.rsqrt(var + self.eps)
-            if self.added_gain and not self.training:
+            if self.added_gain:
                 bias = bias + gain
             else:
                 scale = scale * gain
             shift = bias - mean * scale
-            out = torch.addcmul(shift[..., None, None], x.float(), scale[..., None, None])
-        return out.to(x.dtype)
+            return torch.addcmul(shift[..., None, None], x.float(), scale[..., None, None]).to(x.dtype)
+
+    def _by_batch(self, x: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
+        mean, var = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1])
+        normal = F.batch_norm(x, mean, var, training=True, momentum=1.0, eps=self.eps)
+        with torch.no_grad():
+            self.stored_mean.lerp_(mean.expand_as(self.stored_mean), MOMENTUM)
+            self.stored_var.lerp_(var.expand_as(self.stored_var), MOMENTUM)
+        return torch.addcmul(bias[..., None, None], normal, gain[..., None, None])
 
     def _stored(self, rows: Tensor) -> Tensor:
         """The row for the truncation; between two, the reference's weights, which are the wrong way round."""
@@ -56,11 +62,6 @@ class BatchStatistics(nn.Module):
         if fraction == 0.0:
             return rows[low]
         return rows[low] * fraction + rows[low + 1] * (1 - fraction)
-
-    @torch.no_grad()
-    def _store(self, mean: Tensor, var: Tensor) -> None:
-        self.stored_mean.lerp_(mean.expand_as(self.stored_mean), MOMENTUM)
-        self.stored_var.lerp_(var.expand_as(self.stored_var), MOMENTUM)
 
     def reset_parameters(self) -> None:
         nn.init.zeros_(self.stored_mean)

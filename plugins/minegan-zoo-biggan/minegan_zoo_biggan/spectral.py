@@ -67,14 +67,32 @@ class SpectralNorm(nn.Module):
 
 
 class Conv2d(SpectralNorm):
-    """A stride-1 convolution that keeps the image's size."""
+    """A convolution that keeps the image's size, doubles it first ("up", nearest) or halves it after ("down", mean).
 
-    def __init__(self, inputs: int, outputs: int, size: int, spectral: str, eps: float, bias: bool = True) -> None:
+    Both resamplings of a 3x3 kernel are one 4x4 kernel of stride 2, with 4/9 of the multiplications.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, size: int, spectral: str, eps: float, bias: bool = True, resample: str = ""
+    ) -> None:
         super().__init__((outputs, inputs, size, size), bias, spectral, eps)
-        self.padding = size // 2
+        self.padding, self.resample = size // 2, resample
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.normalised(), self.bias, padding=self.padding)
+        weight = self.normalised()
+        if self.resample == "up":
+            kernel = _spread(weight.flip(2, 3)).transpose(0, 1)
+            return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
+        if self.resample == "down":
+            return F.conv2d(x, _spread(weight) / 4, self.bias, stride=2, padding=1)
+        return F.conv2d(x, weight, self.bias, padding=self.padding)
+
+
+def _spread(kernel: Tensor) -> Tensor:
+    """The sum of a 3x3 kernel's copies at the four corners of a 4x4 one."""
+    padded = F.pad(kernel, (1, 1, 1, 1))
+    rows = padded[:, :, 1:] + padded[:, :, :-1]
+    return rows[..., 1:] + rows[..., :-1]
 
 
 class Linear(SpectralNorm):
