@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from minegan_zoo.contracts import API, GeneratorEntry, ImageSpec, LatentSpace, MineganError, hookimpl
 
 if TYPE_CHECKING:
-    from minegan_zoo.contracts import Weights
+    from pathlib import Path
 
     from .generator import ProGAN
 
@@ -19,7 +19,7 @@ MINEGAN_ZOO_API = API
 
 
 def build(
-    weights: Weights,
+    weights: Path | None,
     *,
     resolution: int | None = None,
     channels: int | None = None,
@@ -28,14 +28,19 @@ def build(
     channel_base: int | None = None,
     channel_max: int | None = None,
     alpha: float | None = None,
+    leak: float | None = None,
+    equalized: bool | None = None,
+    tanh: bool | None = None,
     ema: bool = True,
 ) -> ProGAN:
-    """ProGAN from `weights` (a source folder), or random where they are None.
+    """ProGAN from `weights`, or random where they are None.
 
-    With weights, `resolution` crops the pyramid, `alpha` sets the fade (share of the highest resolution; default the
-    file's) and `ema=False` takes the raw weights instead of the averaged ones. Without, the network has `resolution`
-    (default 128), `channels` (3), `num_classes` (0), `z_dim` (512), min(`channel_max`, `channel_base` / r) features at
-    resolution r (512, 16384) and `alpha` (1); RGB layers only where they are in use.
+    Weights are a source folder, a pytorch_GAN_zoo PGAN checkpoint, or rosinality's ProGAN. `resolution` crops their
+    pyramid, `alpha` sets the fade (share of the highest resolution), `leak`, `equalized` (learning rate) and `tanh`
+    (after the last RGB layer) override what the file says or the reference's default, and `ema=False` takes the raw
+    weights instead of the averaged ones. The other options are for random weights: `resolution` (default 128),
+    `channels` (3), `num_classes` (0), `z_dim` (512), min(`channel_max`, `channel_base` / r) features at resolution r
+    (512, 16384). A random network has RGB layers only where they are in use.
     """
     from . import building
 
@@ -50,21 +55,22 @@ def build(
         given = [name for name, value in sizes.items() if value is not None]
         if given:
             raise MineganError(f"progan: {', '.join(given)} come from {weights}; give them only without weights")
-        return building.from_source_folder(weights, resolution, alpha)
-    return building.from_plan(
-        building.random_plan(
-            resolution=128 if resolution is None else resolution,
-            channels=3 if channels is None else channels,
-            num_classes=0 if num_classes is None else num_classes,
-            z_dim=512 if z_dim is None else z_dim,
-            channel_base=16384 if channel_base is None else channel_base,
-            channel_max=512 if channel_max is None else channel_max,
-            alpha=1.0 if alpha is None else alpha,
-        )
+        source = building.from_weights(weights, ema)
+        plan = source.full_plan().changed(resolution, alpha, leak, equalized, tanh)
+        return source if plan == source.full_plan() else building.replanned(source, plan)
+    plan = building.random_plan(
+        resolution=128 if resolution is None else resolution,
+        channels=3 if channels is None else channels,
+        num_classes=0 if num_classes is None else num_classes,
+        z_dim=512 if z_dim is None else z_dim,
+        channel_base=16384 if channel_base is None else channel_base,
+        channel_max=512 if channel_max is None else channel_max,
+        alpha=1.0 if alpha is None else alpha,
     )
+    return building.from_plan(plan.changed(leak=leak, equalized=equalized, tanh=tanh))
 
 
-def build_tiny(weights: Weights) -> ProGAN:
+def build_tiny(weights: Path | None) -> ProGAN:
     """A small network for tests, random unless `weights` are given: 16x16 RGB, 32 latent dimensions."""
     if weights is not None:
         return build(weights)

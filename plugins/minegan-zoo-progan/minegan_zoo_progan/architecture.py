@@ -150,6 +150,14 @@ class GeneratorPlan(Pyramid):
     """Width of the class embedding; 0 = classes enter as (soft) one-hot vectors."""
     tanh: bool = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.z_dim < 1 or min(self.attributes, default=1) < 1 or self.class_dim < 0:
+            raise MineganError(
+                f"progan: z has {self.z_dim} dimensions, attributes have {self.attributes} values, the class embedding "
+                f"{self.class_dim} dimensions: that is no generator"
+            )
+
     @property
     def num_classes(self) -> int:
         return sum(self.attributes)
@@ -211,17 +219,27 @@ class ProGANPlan:
         except (KeyError, TypeError) as error:
             raise MineganError(f"progan: the source folder's config is not a ProGAN's ({error})") from None
 
-    def cropped(self, resolution: int | None, alpha: float | None) -> ProGANPlan:
-        """The same networks up to `resolution`, with this fade; None keeps what is there.
+    def changed(
+        self,
+        resolution: int | None = None,
+        alpha: float | None = None,
+        leak: float | None = None,
+        equalized: bool | None = None,
+        tanh: bool | None = None,
+    ) -> ProGANPlan:
+        """The same networks up to `resolution` and with these settings; None keeps what is there.
 
         A fade belongs to the highest resolution: a lower one starts without. Raises MineganError where the pyramid
         does not reach that far or has no RGB layer there.
         """
-        critic = None if self.critic is None else _crop(self.critic, resolution, alpha)
-        return ProGANPlan(_crop(self.generator, resolution, alpha), critic)
+        generator = _changed(self.generator, resolution, alpha, leak, equalized)
+        critic = None if self.critic is None else _changed(self.critic, resolution, alpha, leak, equalized)
+        return ProGANPlan(generator if tanh is None else dataclasses.replace(generator, tanh=tanh), critic)
 
 
-def _crop(plan: AnyPlan, resolution: int | None, alpha: float | None) -> AnyPlan:
+def _changed(
+    plan: AnyPlan, resolution: int | None, alpha: float | None, leak: float | None, equalized: bool | None
+) -> AnyPlan:
     resolution = plan.image.resolution if resolution is None else resolution
     if resolution not in plan.rgb_resolutions:
         has = ", ".join(map(str, plan.rgb_resolutions))
@@ -234,4 +252,6 @@ def _crop(plan: AnyPlan, resolution: int | None, alpha: float | None) -> AnyPlan
         widths=plan.widths[: len(plan.widths) - removed],
         rgb_layers=plan.rgb_layers - removed,
         alpha=float(alpha),
+        leak=plan.leak if leak is None else leak,
+        equalized=plan.equalized if equalized is None else equalized,
     )

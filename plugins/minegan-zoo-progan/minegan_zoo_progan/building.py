@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minegan_zoo import weights as weight_files
-from minegan_zoo.contracts import MineganError
+import torch
 
+from minegan_zoo.contracts import MineganError
+from minegan_zoo.weights import is_source_folder, load_strict, read_source
+
+from . import public
 from .architecture import CriticPlan, GeneratorPlan, ProGANPlan
 from .critic import ProGANCritic
 from .generator import ProGAN
+from .tensors import Checkpoint
 
 
 def random_plan(
@@ -58,30 +62,40 @@ def from_plan(plan: ProGANPlan) -> ProGAN:
     return ProGAN(plan.generator, None if plan.critic is None else ProGANCritic(plan.critic))
 
 
-def from_source_folder(folder: Path, resolution: int | None, alpha: float | None) -> ProGAN:
+def from_weights(weights: Path, ema: bool) -> ProGAN:
+    """Whatever this family reads: a source folder (where `ema` says nothing) or a public checkpoint."""
+    if not weights.exists():
+        raise MineganError(f"progan: {weights} does not exist; give a checkpoint file or a folder")
+    return filled(from_source_folder(weights) if is_source_folder(weights) else public.read(weights, ema), weights)
+
+
+def from_source_folder(folder: Path) -> Checkpoint:
     """What `minegan_zoo.weights.write_source` wrote."""
-    saved = weight_files.read_source(folder)
+    saved = read_source(folder)
     if saved.family != "progan" or saved.config is None:
         raise MineganError(f"{folder} holds a source of family {saved.family}, not progan: load it as {saved.family}")
-    plan = ProGANPlan.from_config(saved.config)
-    if (plan.critic is None) != (saved.discriminator is None):
-        raise MineganError(f"{folder}: discriminator and config disagree; save the source again")
-    source = from_plan(plan)
-    weight_files.load_strict(source, saved.generator, f"{folder}: generator")
+    return Checkpoint(ProGANPlan.from_config(saved.config), saved.generator, saved.discriminator)
+
+
+def filled(checkpoint: Checkpoint, weights: Path) -> ProGAN:
+    """The checkpoint's networks. Built without memory first: a file's claims cost nothing until they are checked."""
+    if (checkpoint.plan.critic is None) != (checkpoint.critic is None):
+        raise MineganError(f"{weights}: discriminator and config disagree; save the source again")
+    with torch.device("meta"):
+        source = from_plan(checkpoint.plan)
+    load_strict(source, checkpoint.generator, f"{weights}: generator")
     critic = source.own_critic()
-    if critic is not None and saved.discriminator is not None:
-        weight_files.load_strict(critic, saved.discriminator, f"{folder}: discriminator")
-    return cropped(source, plan.cropped(resolution, alpha))
+    if critic is not None and checkpoint.critic is not None:
+        load_strict(critic, checkpoint.critic, f"{weights}: discriminator")
+    return source
 
 
-def cropped(source: ProGAN, plan: ProGANPlan) -> ProGAN:
-    """`source` with its pyramid cut down to `plan`: the same tensors, less those above the crop."""
-    if plan == ProGANPlan.from_config(source.config()):
-        return source
-    small = from_plan(plan)
-    pairs = [(small, source), (small.own_critic(), source.own_critic())]
-    for to, whole in pairs:
+def replanned(source: ProGAN, plan: ProGANPlan) -> ProGAN:
+    """The same tensors, less those above a crop, in networks of another plan."""
+    with torch.device("meta"):
+        twin = from_plan(plan)
+    for to, whole in ((twin, source), (twin.own_critic(), source.own_critic())):
         if to is not None and whole is not None:
             tensors = whole.state_dict()
-            to.load_state_dict({name: tensors[name] for name in to.state_dict()})
-    return small
+            to.load_state_dict({name: tensors[name] for name in to.state_dict()}, assign=True)
+    return twin

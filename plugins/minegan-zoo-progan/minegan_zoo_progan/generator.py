@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from minegan_zoo.contracts import GeneratorSource, MineganError, Shared
 
-from .architecture import CriticPlan, GeneratorPlan, ProGANPlan
+from .architecture import GeneratorPlan, ProGANPlan
 from .critic import ProGANCritic
 from .layers import EqualConv2d, EqualLinear, pixel_norm
 
@@ -87,6 +87,8 @@ class ProGAN(nn.Module, GeneratorSource):
         self.image = plan.image
         self.latents = plan.latents
         self.inputs = (frozenset(plan.latents),)
+        if plan.num_classes == 1:  # how rosinality's code trains without labels
+            self.inputs += (frozenset({"z"}),)
         self.num_classes = plan.num_classes
         self.embedding = nn.Embedding(plan.num_classes, plan.class_dim) if plan.class_dim else None
         latent = sum(space.shape[0] for space in plan.latents.values())
@@ -122,11 +124,12 @@ class ProGAN(nn.Module, GeneratorSource):
     def _latent(self, code: Code) -> Tensor:
         """(n, start block's inputs): pixel norm on z, or on z and class together where the dialect does so."""
         z = code["z"]
-        if "class" not in code:
+        if not self.num_classes:
             return pixel_norm(z)
+        classes = code["class"] if "class" in code else self.class_codes(z.new_zeros(len(z), dtype=torch.int64))
         if self.plan.style.joint_norm:
-            return pixel_norm(torch.cat([z, code["class"]], dim=1))
-        return torch.cat([pixel_norm(z), code["class"]], dim=1)
+            return pixel_norm(torch.cat([z, classes], dim=1))
+        return torch.cat([pixel_norm(z), classes], dim=1)
 
     @torch.no_grad()
     def prior(self, n: int, keys: frozenset[str], rng: torch.Generator) -> dict[str, Tensor]:
@@ -177,9 +180,13 @@ class ProGAN(nn.Module, GeneratorSource):
     def own_critic(self) -> ProGANCritic | None:
         return self._critic.value
 
+    def full_plan(self) -> ProGANPlan:
+        """What rebuilds this network and its critic."""
+        critic = self.own_critic()
+        return ProGANPlan(self.plan, None if critic is None else critic.plan)
+
     def config(self) -> dict[str, Any]:
-        critic: CriticPlan | None = None if self._critic.value is None else self._critic.value.plan
-        return ProGANPlan(self.plan, critic).config()
+        return self.full_plan().config()
 
     def reset_parameters(self) -> None:
         """Weights and class embedding from N(0, 1), or torch's default where not equalised; biases zero."""
