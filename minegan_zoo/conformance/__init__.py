@@ -1,0 +1,75 @@
+"""The rules that a plugin must keep, as small functions that need no pytest.
+
+A rule is a `check_*` function whose docstring states it; it raises `RuleBroken` with what was observed and how to mend
+it. A check may change the source that it is given. May import contracts and weights.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from minegan_zoo.conformance import entries, generators, priors
+from minegan_zoo.conformance.specimen import RuleBroken, build
+from minegan_zoo.contracts import GeneratorEntry
+
+__all__ = ["RuleBroken", "explain", "generator_checks", "plugin_checks"]
+
+PLUGIN_RULES = (entries.check_import_is_light, entries.check_imports)
+ENTRY_RULES = (entries.check_metadata, entries.check_tiny, entries.check_state_dict)
+SOURCE_RULES = (
+    generators.check_inputs,
+    generators.check_images,
+    generators.check_same_code_same_image,
+    generators.check_rows_are_independent,
+    generators.check_gradient_reaches_code,
+    generators.check_wrong_keys,
+    priors.check_prior_shapes,
+    priors.check_prior_distribution,
+    priors.check_prior_is_seeded,
+    priors.check_prior_leaves_global_rng,
+    generators.check_groups,
+    generators.check_group_names,
+    generators.check_frozen_groups_stay,
+    generators.check_critic_scores,
+    generators.check_critic_groups,
+    generators.check_deepcopy_shares_critic,
+)
+
+
+def plugin_checks(entry_module: str) -> dict[str, Callable[[], None]]:
+    """The rules of a plugin's entry module, by name, ready to run."""
+    return {rule.__name__: functools.partial(_run, rule, entry_module) for rule in PLUGIN_RULES}
+
+
+def generator_checks(entry: GeneratorEntry, family: GeneratorEntry) -> dict[str, Callable[[], None]]:
+    """The rules of a generator entry that builds without weights, by name, ready to run.
+
+    `family` is the entry that reads the folders in which such sources are saved; often `entry` itself.
+    """
+    checks: dict[str, Callable[[], None]] = {
+        rule.__name__: functools.partial(_run, rule, entry) for rule in ENTRY_RULES
+    }
+    checks[entries.check_source_folder.__name__] = functools.partial(_run, entries.check_source_folder, entry, family)
+    checks |= {rule.__name__: functools.partial(_run_on_source, rule, entry) for rule in SOURCE_RULES}
+    return checks
+
+
+def explain(rule: Callable[..., None]) -> str:
+    """What the rule says: the first paragraph of its docstring."""
+    return inspect.cleandoc(rule.__doc__ or rule.__name__).split("\n\n")[0]
+
+
+def _run_on_source(rule: Callable[[Any], None], entry: GeneratorEntry) -> None:
+    _run(rule, build(entry))
+
+
+def _run(rule: Callable[..., None], *subject: Any) -> None:
+    """Any failure, also one that the plugin raises itself, carries the rule that it breaks."""
+    try:
+        rule(*subject)
+    except Exception as error:
+        error.add_note(f"rule: {explain(rule)}")
+        raise
