@@ -13,6 +13,7 @@ from minegan_zoo.contracts import GeneratorEntry
 
 pytest_plugins = ["pytester"]
 BROKEN = Path(__file__).parent / "broken_plugins"
+EXAMPLE = Path(__file__).parent.parent / "examples" / "minegan-zoo-toy"
 NAMES = sorted(file.stem for file in BROKEN.glob("*.py") if file.stem != "sound_source")
 
 
@@ -26,8 +27,10 @@ def failures(module_name: str) -> dict[str, BaseException]:
     entries: list[GeneratorEntry] = []
     importlib.import_module(module_name).register_generators(entries.append)
     failed: dict[str, BaseException] = {}
-    checks = conformance.plugin_checks(module_name) | conformance.generator_checks(entries[0], entries[0])
-    for name, check in checks.items():
+    checks = list(conformance.plugin_checks(module_name).items())
+    for entry in entries:
+        checks += conformance.generator_checks(entry, entries[0]).items()
+    for name, check in checks:
         try:
             check()
         except Exception as error:
@@ -41,6 +44,11 @@ def test_a_sound_source_keeps_every_rule() -> None:
     entry = GeneratorEntry("sound.tiny", sound)
     for check in conformance.generator_checks(entry, entry).values():
         check()
+
+
+def test_the_example_plugin_keeps_every_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(EXAMPLE)
+    assert failures("minegan_zoo_toy") == {}
 
 
 @pytest.mark.parametrize("name", NAMES)

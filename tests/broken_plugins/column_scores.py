@@ -9,7 +9,6 @@ BREAKS = "check_critic_scores"
 def build(weights):
     from sound_source import SoundCritic, SoundSource, sound
 
-
     class BrokenCritic(SoundCritic):
         def forward(self, images, labels=None):
             return super().forward(images)[:, None]

@@ -9,7 +9,6 @@ BREAKS = "check_critic_groups"
 def build(weights):
     from sound_source import SoundCritic, SoundSource, sound
 
-
     class BrokenCritic(SoundCritic):
         def groups(self):
             return super().groups() | {"bias": [self.score.bias]}
