@@ -15,7 +15,7 @@ from minegan_zoo.contracts import GeneratorSource, MineganError, Shared
 
 from .architecture import GeneratorPlan, ProGANPlan
 from .critic import ProGANCritic
-from .layers import EqualConv2d, EqualLinear, pixel_norm
+from .layers import Embedding, EqualConv2d, EqualLinear, pixel_norm
 
 if TYPE_CHECKING:
     from minegan_zoo.contracts import Code
@@ -90,7 +90,7 @@ class ProGAN(nn.Module, GeneratorSource):
         if plan.num_classes == 1:  # how rosinality's code trains without labels
             self.inputs += (frozenset({"z"}),)
         self.num_classes = plan.num_classes
-        self.embedding = nn.Embedding(plan.num_classes, plan.class_dim) if plan.class_dim else None
+        self.embedding = Embedding(plan.num_classes, plan.class_dim) if plan.class_dim else None
         latent = sum(space.shape[0] for space in plan.latents.values())
         self.blocks = nn.ModuleDict({"4": StartBlock(plan, latent)})
         for resolution, inputs, outputs in zip(plan.resolutions[1:], plan.widths, plan.widths[1:], strict=False):
@@ -191,5 +191,5 @@ class ProGAN(nn.Module, GeneratorSource):
     def reset_parameters(self) -> None:
         """Weights and class embedding from N(0, 1), or torch's default where not equalised; biases zero."""
         for module in self.modules():
-            if isinstance(module, EqualConv2d | EqualLinear | nn.Embedding):
+            if isinstance(module, EqualConv2d | EqualLinear | Embedding):
                 module.reset_parameters()

@@ -59,6 +59,22 @@ class EqualLinear(nn.Module):
         return F.linear(x, weight, bias if shared == 1 else repeat(bias, "c -> (c shared)", shared=shared))
 
 
+class Embedding(nn.Module):
+    """Labels (n,) -> rows (n, dim) of a table drawn from N(0, 1)."""
+
+    def __init__(self, rows: int, dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(rows, dim))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        if not self.weight.is_meta:
+            nn.init.normal_(self.weight)
+
+    def forward(self, labels: Tensor) -> Tensor:
+        return F.embedding(labels, self.weight)
+
+
 def _scales(weight: Tensor, gain: float | None, scaled_bias: bool) -> tuple[float | None, float | None]:
     if gain is None:
         return None, None
@@ -68,6 +84,8 @@ def _scales(weight: Tensor, gain: float | None, scaled_bias: bool) -> tuple[floa
 
 @torch.no_grad()
 def _reset(weight: Tensor, bias: Tensor, equalized: bool) -> None:
+    if weight.is_meta:  # nothing to fill, and torch would import its decompositions for it
+        return
     if equalized:
         nn.init.normal_(weight)
     else:
