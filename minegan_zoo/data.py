@@ -179,11 +179,13 @@ def _progress(origin: str, total: int) -> Iterator[Any]:
     with warnings.catch_warnings():
         from PIL.Image import DecompressionBombWarning
 
+        warnings.filterwarnings("ignore", module="PIL")  # what is wrong with a file is told once, as skipped
         warnings.simplefilter("error", DecompressionBombWarning)
         try:
             yield advance
         finally:
-            progress.stop()
+            if progress.live.is_started:  # stopping prints a line
+                progress.stop()
 
 
 # One picture
@@ -191,10 +193,12 @@ def _progress(origin: str, total: int) -> Iterator[Any]:
 
 def _prepare(picture: Picture, image: ImageSpec) -> np.ndarray | SkippedFile:
     """(C, R, R) uint8, or why not."""
+    from PIL.Image import DecompressionBombError
+
     try:
         decoded = _decode(picture, image.resolution)
-    except UNREADABLE as error:
-        return SkippedFile(picture.name, f"{type(error).__name__}: {error}")
+    except (*UNREADABLE, DecompressionBombError) as error:
+        return SkippedFile(picture.name, str(error) or type(error).__name__)
     return _square(_plain(decoded, "L" if image.channels == 1 else "RGB"), image.resolution)
 
 

@@ -25,12 +25,15 @@ MAX_TAR_BYTES = 2**35
 
 
 def _from_bytes(read: Callable[[], bytes]) -> Image:
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     content = read()
     if len(content) > MAX_FILE_BYTES:
         raise ValueError(f"larger than {MAX_FILE_BYTES >> 20} MiB")
-    return Image.open(BytesIO(content))
+    try:
+        return Image.open(BytesIO(content))
+    except UnidentifiedImageError as error:
+        raise ValueError("no image, or in a format that this Pillow cannot read") from error
 
 
 def _from_file(path: Path) -> Image:
@@ -61,7 +64,9 @@ def path_album(path: Path, labels: bool, stack: ExitStack) -> Album:
     if not path.exists():
         raise MineganError(f"{path} does not exist: give a folder of images, an archive, or torchvision:NAME?root=DIR")
     if path.is_dir():
-        return _from_names(path.name, {name: partial(_from_file, path / name) for name in _walk(path)}, (), labels)
+        return _from_names(
+            path.resolve().name, {name: partial(_from_file, path / name) for name in _walk(path)}, (), labels
+        )
     if path.suffix == ".safetensors":
         return _safetensors(path, labels)
     if path.name.lower().endswith(ARCHIVES):
