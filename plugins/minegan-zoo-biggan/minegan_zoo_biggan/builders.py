@@ -1,4 +1,4 @@
-"""Builders of the family entries. Imports `contracts` and `architecture`; torch only when one is called."""
+"""Builders of the family entries. Imports `contracts`, `architecture`, `checkpoint`; torch when one is called."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from minegan_zoo_biggan.architecture import (
     generator_from_json,
     generator_plan,
 )
+from minegan_zoo_biggan.checkpoint import Checkpoint, Hints
 
 if TYPE_CHECKING:
     from minegan_zoo_biggan.source import BigGAN
@@ -34,12 +35,18 @@ def biggan(
     attention: str | None = None,
     truncation: float = 1.0,
     ema: bool = True,
+    activation: str | None = None,
+    bn_eps: float | None = None,
+    sn_eps: float | None = None,
+    standing: bool | None = None,
 ) -> BigGAN:
-    """BigGAN; reads source folders.
+    """BigGAN; reads ajbrock/BigGAN-PyTorch (G_ema.pth or G.pth, or their folder) and source folders.
 
-    Left out, what describes the network comes from the file; without a file from `architecture.generator_plan`.
-    `ch`, `critic_ch` and `attention` (resolutions, as in "32_64") serve random networks only. `truncation` 1.0 keeps
-    what a source folder was saved with.
+    What describes the network comes from the file where it is left out, and is checked where it is given; without a
+    file the defaults are those of `architecture.generator_plan`. `ch`, `critic_ch` and `attention` (resolutions, as in
+    "32_64") serve random networks only. `truncation` 1.0 keeps what a source folder was saved with; `ema=False` takes
+    G.pth. `activation`, `bn_eps`, `sn_eps` stand in for what state_dict.pth says beside the file. `standing` says
+    whether the file's batch-norm statistics are sums (default: when their counter is not 0).
     """
     facts = {
         "resolution": resolution,
@@ -50,7 +57,8 @@ def biggan(
         "hier": hier,
     }
     if weights is not None:
-        return _load(weights, False, facts, truncation)
+        hints = Hints(ema, resolution, activation, bn_eps, sn_eps, standing)
+        return _load(weights, False, facts, hints, truncation)
     return _random(False, {**facts, "ch": ch, "attention": attention}, critic_ch, truncation)
 
 
@@ -68,8 +76,16 @@ def biggan_deep(
     attention: str | None = None,
     truncation: float = 1.0,
     ema: bool = True,
+    activation: str | None = None,
+    bn_eps: float | None = None,
+    sn_eps: float | None = None,
+    standing: bool | None = None,
 ) -> BigGAN:
-    """BigGAN-deep; reads source folders. Options as for BigGAN; `depth` is the number of blocks a stage."""
+    """BigGAN-deep; reads ajbrock/BigGAN-PyTorch, Hugging Face's pytorch-pretrained-BigGAN and source folders.
+
+    Options as for BigGAN; `depth` is a random network's number of blocks a stage. Hugging Face's files hold one set of
+    weights, to which `ema` means nothing, and batch-norm statistics for each `truncation`.
+    """
     facts = {
         "resolution": resolution,
         "channels": channels,
@@ -78,7 +94,8 @@ def biggan_deep(
         "shared_dim": shared_dim,
     }
     if weights is not None:
-        return _load(weights, True, facts, truncation)
+        hints = Hints(ema, resolution, activation, bn_eps, sn_eps, standing)
+        return _load(weights, True, facts, hints, truncation)
     return _random(True, {**facts, "ch": ch, "attention": attention, "depth": depth}, critic_ch, truncation)
 
 
@@ -141,21 +158,32 @@ def assemble(generator: GeneratorPlan, critic: DiscriminatorPlan | None, truncat
         return BigGAN(generator, own, truncation).eval()
 
 
-def _load(weights: Path, deep: bool, facts: Mapping[str, Any], truncation: float) -> BigGAN:
-    from minegan_zoo.weights import is_source_folder
+def _load(weights: Path, deep: bool, facts: Mapping[str, Any], hints: Hints, truncation: float) -> BigGAN:
+    from minegan_zoo.weights import is_source_folder, load_strict
 
-    if not is_source_folder(weights):
-        raise MineganError(f"{weights} is not a source folder")
-    source = _source_folder(weights, truncation)
-    if source.plan.deep != deep:
-        raise MineganError(f"{weights} holds a {_family(source.plan)}: load it under that name")
+    if is_source_folder(weights):
+        checkpoint, saved_truncation = _source_folder(weights)
+        truncation = saved_truncation if truncation == 1 else truncation
+    else:
+        from minegan_zoo_biggan import files
+
+        checkpoint = files.read(weights, hints)
+    plan = checkpoint.generator
+    if plan.deep != deep:
+        other = "biggan-deep" if plan.deep else "biggan"
+        raise MineganError(f"{weights} looks like {other}: load it under that name")
     for name, value in facts.items():
-        if value is not None and value != (held := vars_of(source.plan)[name]):
+        if value is not None and value != (held := _facts(plan)[name]):
             raise MineganError(f"{weights} has {name}={held}, not {value}: leave the option out")
+    source = assemble(plan, checkpoint.discriminator, truncation)
+    load_strict(source, checkpoint.tensors, f"the generator in {weights}")
+    critic = source.own_critic()
+    if critic is not None and checkpoint.discriminator_tensors is not None:
+        load_strict(critic, checkpoint.discriminator_tensors, f"the discriminator in {weights}")
     return source
 
 
-def vars_of(plan: GeneratorPlan) -> dict[str, Any]:
+def _facts(plan: GeneratorPlan) -> dict[str, Any]:
     """What the options of the same names describe."""
     return {
         "resolution": plan.resolution,
@@ -167,22 +195,14 @@ def vars_of(plan: GeneratorPlan) -> dict[str, Any]:
     }
 
 
-def _source_folder(folder: Path, truncation: float) -> BigGAN:
-    from minegan_zoo.weights import load_strict, read_source
+def _source_folder(folder: Path) -> tuple[Checkpoint, float]:
+    """What a source folder holds, and the truncation that it was saved with."""
+    from minegan_zoo.weights import read_source
 
     saved = read_source(folder)
     if saved.config is None or saved.family not in ("biggan", "biggan-deep"):
-        raise MineganError(f"{folder} holds a {saved.family}, not a BigGAN: load it under that name")
+        raise MineganError(f"{folder} looks like {saved.family}: load it under that name")
     described = saved.config["discriminator"]
     critic = None if described is None or saved.discriminator is None else discriminator_from_json(described)
-    kept = saved.config["truncation"] if truncation == 1 else truncation
-    source = assemble(generator_from_json(saved.config["generator"]), critic, kept)
-    load_strict(source, saved.generator, f"the generator in {folder}")
-    own = source.own_critic()
-    if own is not None and saved.discriminator is not None:
-        load_strict(own, saved.discriminator, f"the discriminator in {folder}")
-    return source
-
-
-def _family(plan: GeneratorPlan) -> str:
-    return "biggan-deep" if plan.deep else "biggan"
+    generator = generator_from_json(saved.config["generator"])
+    return Checkpoint(generator, saved.generator, critic, saved.discriminator), saved.config["truncation"]

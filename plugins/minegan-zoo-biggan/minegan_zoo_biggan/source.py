@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from minegan_zoo.contracts import GeneratorSource, ImageSpec, LatentSpace, MineganError, Shared
 from minegan_zoo_biggan.architecture import GeneratorPlan, to_json
-from minegan_zoo_biggan.blocks import Attention, DeepGeneratorBlock, GeneratorBlock, activation, conv
+from minegan_zoo_biggan.blocks import Attention, DeepGeneratorBlock, GeneratorBlock, activation
 from minegan_zoo_biggan.discriminator import Discriminator
 from minegan_zoo_biggan.norm import BatchNorm, BatchStatistics
-from minegan_zoo_biggan.spectral import Linear, SpectralNorm, Table
+from minegan_zoo_biggan.spectral import ImageConv2d, Linear, SpectralNorm, Table
 
 if TYPE_CHECKING:
     from minegan_zoo.contracts import Code
@@ -48,7 +48,7 @@ class BigGAN(nn.Module, GeneratorSource):
         self.linear = Linear(plan.start_dim, first * plan.bottom**2, plan.spectral, plan.sn_eps)
         self.blocks = nn.ModuleList(nn.ModuleList(self._block(index)) for index in range(len(plan.blocks)))
         last = plan.blocks[-1].outputs
-        rgb = conv(plan, last, plan.rgb_rows or plan.channels, 3)
+        rgb = ImageConv2d(last, plan.rgb_rows or plan.channels, plan.channels, plan.spectral, plan.sn_eps)
         self.output_layer = nn.ModuleDict({"0": BatchNorm(last, plan), "2": rgb})
         for module in self.modules():
             if isinstance(module, BatchStatistics):
@@ -114,7 +114,7 @@ class BigGAN(nn.Module, GeneratorSource):
             for layer in layers:  # type: ignore[attr-defined]
                 h = layer(h) if isinstance(layer, Attention) else layer(h, condition)
         rgb = self.output_layer["2"](self.act(self.output_layer["0"](h)))
-        return torch.tanh(rgb[:, : self.plan.channels].float())
+        return torch.tanh(rgb.float())
 
     def _only_class(self, n: int) -> Tensor:
         device = self.linear.weight.device

@@ -88,6 +88,18 @@ class Conv2d(SpectralNorm):
         return F.conv2d(x, weight, self.bias, padding=self.padding)
 
 
+class ImageConv2d(Conv2d):
+    """A 3x3 convolution of which only the first `channels` outputs are wanted; sigma is that of all rows."""
+
+    def __init__(self, inputs: int, rows: int, channels: int, spectral: str, eps: float) -> None:
+        super().__init__(inputs, rows, 3, spectral, eps)
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert self.bias is not None
+        return F.conv2d(x, self.normalised()[: self.channels], self.bias[: self.channels], padding=1)
+
+
 def _spread(kernel: Tensor) -> Tensor:
     """The sum of a 3x3 kernel's copies at the four corners of a 4x4 one."""
     padded = F.pad(kernel, (1, 1, 1, 1))
