@@ -44,6 +44,9 @@ class Dialect:
     """The critic fades at 8x8 too (pytorch_GAN_zoo's does not)."""
 
 
+MOST_LEVELS = 12
+MOST = 1 << 20
+"""What a file may claim before its tensors are compared with it."""
 _GAIN = math.sqrt(2)
 DIALECTS: Mapping[str, Dialect] = {
     "paper": Dialect(
@@ -91,6 +94,11 @@ DIALECTS: Mapping[str, Dialect] = {
 }
 
 
+def _check(what: str, count: int, most: int = MOST) -> None:
+    if not 1 <= count <= most:
+        raise MineganError(f"progan: {what} must number 1 to {most}, not {count}")
+
+
 @dataclass(frozen=True)
 class Pyramid:
     """What generator and critic have in common."""
@@ -107,16 +115,16 @@ class Pyramid:
     equalized: bool = True
 
     def __post_init__(self) -> None:
-        whole = {"widths": min(self.widths, default=0), "channels": self.channels, "rgb_layers": self.rgb_layers}
-        for name, value in whole.items():
-            if value < 1:
-                raise MineganError(f"progan: {name} must be positive, not {value}")
+        _check("resolutions", len(self.widths), MOST_LEVELS)
+        _check("RGB layers", self.rgb_layers, len(self.widths))
+        for width in (self.channels, *self.widths):
+            _check("channels", width)
         if self.dialect not in DIALECTS:
             raise MineganError(f"progan: unknown dialect {self.dialect!r}; there are {', '.join(DIALECTS)}")
         if not 0.0 <= self.alpha <= 1.0:
             raise MineganError(f"progan: alpha is the share of the new resolution, from 0 to 1, not {self.alpha}")
-        if self.rgb_layers > len(self.widths) or (self.fades and self.rgb_layers < 2):
-            raise MineganError(f"progan: {self.rgb_layers} RGB layers do not fit {self.image} with alpha {self.alpha}")
+        if self.fades and self.rgb_layers < 2:
+            raise MineganError(f"progan: no fade (alpha {self.alpha}) without an RGB layer at half of {self.image}")
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -152,11 +160,11 @@ class GeneratorPlan(Pyramid):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.z_dim < 1 or min(self.attributes, default=1) < 1 or self.class_dim < 0:
-            raise MineganError(
-                f"progan: z has {self.z_dim} dimensions, attributes have {self.attributes} values, the class embedding "
-                f"{self.class_dim} dimensions: that is no generator"
-            )
+        for size in (self.z_dim, *self.attributes):
+            _check("z dimensions and values an attribute", size)
+        if self.class_dim:
+            _check("dimensions of the class embedding", self.class_dim)
+            _check("attributes with an embedding", len(self.attributes), 1)
 
     @property
     def num_classes(self) -> int:
@@ -202,22 +210,10 @@ class ProGANPlan:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> ProGANPlan:
-        if not isinstance(config.get("generator"), Mapping):
-            raise MineganError("progan: the source folder's config describes no generator; save the source again")
-        generator, critic = config["generator"], config.get("critic")
-        try:
-            return cls(
-                GeneratorPlan(
-                    **{
-                        **generator,
-                        "widths": tuple(generator["widths"]),
-                        "attributes": tuple(generator["attributes"]),
-                    }
-                ),
-                None if critic is None else CriticPlan(**{**critic, "widths": tuple(critic["widths"])}),
-            )
-        except (KeyError, TypeError) as error:
-            raise MineganError(f"progan: the source folder's config is not a ProGAN's ({error})") from None
+        critic = config.get("critic")
+        return cls(
+            _restored(GeneratorPlan, config.get("generator")), None if critic is None else _restored(CriticPlan, critic)
+        )
 
     def changed(
         self,
@@ -235,6 +231,24 @@ class ProGANPlan:
         generator = _changed(self.generator, resolution, alpha, leak, equalized)
         critic = None if self.critic is None else _changed(self.critic, resolution, alpha, leak, equalized)
         return ProGANPlan(generator if tanh is None else dataclasses.replace(generator, tanh=tanh), critic)
+
+
+def _restored(kind: type[AnyPlan], values: Any) -> AnyPlan:
+    """A plan from its JSON values; what they leave out has the default."""
+    defaults = dataclasses.asdict(kind(widths=(1,)))
+    if not isinstance(values, Mapping) or not {"widths"} <= set(values) <= set(defaults):
+        raise MineganError(f"progan: the source folder's config holds no {kind.__name__}; save the source again")
+    restored: dict[str, Any] = {}
+    for name, value in values.items():
+        default = defaults[name]
+        if isinstance(default, tuple):
+            whole = isinstance(value, list | tuple) and all(type(item) is int for item in value)
+            restored[name] = tuple(value) if whole else value
+        else:
+            restored[name] = float(value) if isinstance(default, float) and type(value) is int else value
+        if type(restored[name]) is not type(default):
+            raise MineganError(f"progan: the source folder's config says {name} = {value!r:.80}; save the source again")
+    return kind(**restored)
 
 
 def _changed(

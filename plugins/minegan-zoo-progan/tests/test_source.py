@@ -185,6 +185,24 @@ def test_a_source_folder_gives_the_same_networks(tmp_path: Path, options: dict[s
     assert again.config() == source.config()
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"generator": None},
+        {"generator": {"widths": "16"}},
+        {"generator": {"widths": [16, 0]}},
+        {"generator": {"widths": [16, 8], "leak": "0.2"}},
+        {"generator": {"widths": [16, 8], "colours": 3}},
+        {"generator": {"widths": [1 << 40, 1 << 40]}},
+    ],
+)
+def test_a_broken_config_is_refused(tmp_path: Path, wrong: dict[str, object]) -> None:
+    source = small()
+    write_source(tmp_path / "source", SavedSource("progan", {**source.config(), **wrong}, {}, source.state_dict(), {}))
+    with pytest.raises(MineganError):
+        plugin.build(tmp_path / "source")
+
+
 def test_options_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MineganError, match="power of two"):
         plugin.build(None, resolution=24)
