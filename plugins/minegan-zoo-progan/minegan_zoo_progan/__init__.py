@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from minegan_zoo.contracts import API, GeneratorEntry, ImageSpec, LatentSpace, MineganError, hookimpl
 
+from .cards import LATENTS, PRETRAINED
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -82,3 +84,5 @@ def register_generators(register: Callable[[GeneratorEntry], None]) -> None:
     register(GeneratorEntry("progan", build))
     latents = {"z": LatentSpace((32,), "sphere")}
     register(GeneratorEntry("progan.tiny", build_tiny, image=ImageSpec(3, 16), latents=latents))
+    for tag, (image, card) in PRETRAINED.items():
+        register(GeneratorEntry(f"progan.{tag}", build, image=image, latents=LATENTS, card=card))

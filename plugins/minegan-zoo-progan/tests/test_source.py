@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 import torch
 from minegan_zoo_progan.generator import ProGAN
 
-from minegan_zoo.contracts import MineganError
+from minegan_zoo.contracts import GeneratorEntry, MineganError
 from minegan_zoo.weights import SavedSource, write_source
 
 
@@ -219,6 +220,17 @@ def test_the_tiny_entry_is_what_it_says() -> None:
     assert tiny.image == entries["progan.tiny"].image
     assert tiny.latents == entries["progan.tiny"].latents
     assert sum(p.numel() for p in tiny.parameters()) < 1_000_000
+
+
+def test_pretrained_entries_say_where_they_come_from() -> None:
+    entries: list[GeneratorEntry] = []
+    plugin.register_generators(entries.append)
+    cards = [entry.card for entry in entries if entry.card is not None]
+    assert len(cards) >= 4 and len({card.weights for card in cards}) == len(cards)
+    for card in cards:
+        assert card.weights.startswith(("https://", "package:minegan_zoo_progan/"))
+        assert card.summary and card.origin and card.licence and card.training_data
+        assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in card.sha256.values())
 
 
 def test_importing_the_plugin_loads_no_torch() -> None:
