@@ -13,6 +13,7 @@ from minegan_zoo.contracts import MineganError
 from minegan_zoo.weights.budget import Budget
 
 END, END64, LOCATOR64, ENTRY, LOCAL = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"PK\x01\x02", b"PK\x03\x04"
+ENTRY_FIELDS = struct.Struct("<4s4x2H8x2L3H8xL")
 FARTHEST_END = 22 + 0xFFFF
 STEPS_PER_RECORD = 10
 ENCRYPTED = 1
@@ -45,14 +46,12 @@ def _records(data: memoryview, budget: Budget) -> dict[str, memoryview]:
     records: dict[str, memoryview] = {}
     for _ in range(count):
         budget.step(STEPS_PER_RECORD)
-        fields = struct.unpack_from("<4s6H3L5H2L", data, position)
-        signature, _, _, flags, method, _, _, _, packed, size, name_length, extra_length, comment_length, *_, start = (
-            fields
-        )
+        fields = ENTRY_FIELDS.unpack_from(data, position)
+        signature, flags, method, packed, size, name_length, extra_length, comment_length, start = fields
         if signature != ENTRY:
             raise ValueError(position)
-        behind = position + 46 + name_length
-        name = bytes(data[position + 46 : behind]).decode("utf-8")
+        behind = position + ENTRY_FIELDS.size + name_length
+        name = bytes(data[position + ENTRY_FIELDS.size : behind]).decode("utf-8")
         size, packed, start = _wide(bytes(data[behind : behind + extra_length]), size, packed, start)
         position = behind + extra_length + comment_length
         if method != 0 or packed != size or flags & ENCRYPTED:

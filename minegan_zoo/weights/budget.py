@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minegan_zoo.contracts import MineganError
 
-STEPS = 5_000_000
+STEPS = 2_000_000
 """Pickle opcodes and what weighs like one; public checkpoints take some ten thousand."""
 SPARE_BYTES = 1 << 20
 

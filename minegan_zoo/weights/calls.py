@@ -52,6 +52,7 @@ HARMLESS = {
     ("pathlib", "PureWindowsPath"),
     ("pathlib", "WindowsPath"),
     ("torch", "device"),
+    ("torch.serialization", "_get_layout"),
     ("types", "SimpleNamespace"),
     ("uuid", "UUID"),
 }
@@ -92,18 +93,15 @@ class Calls:
 
     def set_state(self, target: Any, state: Any) -> None:
         """What `target.__setstate__(state)` comes to; extra attributes of dicts, lists and tensors are dropped."""
-        if (
-            isinstance(target, Dtype)
-            and isinstance(state, tuple)
-            and len(state) > 1
-            and state[1] in ("<", ">", "|", "=")
-        ):
-            target.order = state[1]
-        elif isinstance(target, Array) and isinstance(state, tuple) and len(state) == 5:
-            _, shape, dtype, fortran, data = state
-            rebuilds.fill_array(self, target, dtype, shape, fortran, data)
-        elif not isinstance(target, dict | list | set | View):
-            raise MineganError("gives a state to something that has none")
+        match target, state:
+            case Dtype(), (int(), "<" | ">" | "|" | "=" as order, *_):
+                target.order = order
+            case Array(is_scalar=False), (_, shape, dtype, fortran, data):
+                rebuilds.fill_array(self, target, dtype, shape, fortran, data)
+            case ((dict() | list() | set() | View()), _):
+                pass
+            case _:
+                raise MineganError("gives a state to something that has none")
 
     def put(self, target: dict[Any, Any], key: Any, value: Any) -> None:
         """`target[key] = value`, for keys whose hash is quickly found."""

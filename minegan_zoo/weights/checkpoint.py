@@ -35,6 +35,8 @@ def read_checkpoint(path: Path) -> Any:
     """
     if path.is_dir():
         raise MineganError(f"{path} is a folder: name the checkpoint file in it")
+    if path.exists() and not path.is_file():
+        raise MineganError(f"{path} is a device or a pipe, not a file")
     try:
         if _is_safetensors(path):
             return read_safetensors(path)

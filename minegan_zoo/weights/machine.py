@@ -22,6 +22,8 @@ LONGEST_NAME = 512
 SHORT_BLOB = 256
 """Bytes up to here are copied (they may be keys), longer ones stay views of the file."""
 
+BYTE, SHORT, INT4, LENGTH4, LENGTH8, FLOAT8 = (struct.Struct(form) for form in ("<B", "<H", "<i", "<I", "<Q", ">d"))
+
 Persistent = Callable[[Any], Any]
 
 
@@ -40,18 +42,17 @@ class Machine:
 
     def run(self) -> Any:
         """The object that the pickle describes; raises MineganError when it is damaged or asks for a call."""
-        stop = pickle.STOP[0]
+        data, spend, steps, stop = self._data, self._budget.step, STEPS, pickle.STOP[0]
         try:
             while True:
-                self._budget.step()
-                opcode = self._data[self.position]
+                spend()
+                opcode = data[self.position]
                 self.position += 1
                 if opcode == stop:
                     return self._stack.pop()
-                step = STEPS.get(opcode)
-                if step is None:
+                if opcode not in steps:
                     raise MineganError(f"holds pickle opcode {opcode:#04x} at byte {self.position - 1}, not supported")
-                step(self)
+                steps[opcode](self)
         except (IndexError, KeyError, ValueError, struct.error) as error:
             raise MineganError(f"is damaged or cut short near byte {self.position}") from error
 
@@ -63,8 +64,10 @@ class Machine:
         self.position = end
         return taken
 
-    def _number(self, form: str) -> Any:
-        return struct.unpack(form, self._take(struct.calcsize(form)))[0]
+    def _number(self, form: struct.Struct) -> Any:
+        (number,) = form.unpack_from(self._data, self.position)
+        self.position += form.size
+        return number
 
     def _line(self) -> str:
         window = bytes(self._data[self.position : self.position + LONGEST_NAME])
@@ -81,18 +84,18 @@ class Machine:
 
     # Scalars, text and bytes
 
-    def _long(self, form: str) -> None:
+    def _long(self, form: struct.Struct) -> None:
         count = self._number(form)
         if not 0 <= count <= LONGEST_INT:
             raise MineganError(f"holds an integer of {count} bytes")
         self._push(int.from_bytes(self._take(count), "little", signed=True))
 
-    def _text(self, form: str, encoding: str = "utf-8") -> None:
+    def _text(self, form: struct.Struct, encoding: str = "utf-8") -> None:
         count = self._number(form)
         self._budget.copy(max(count, 0))
         self._push(str(self._take(count), encoding, "surrogatepass" if encoding == "utf-8" else "strict"))
 
-    def _bytes(self, form: str) -> None:
+    def _bytes(self, form: struct.Struct) -> None:
         blob: Blob = self._take(self._number(form))
         self._push(bytes(blob) if len(blob) <= SHORT_BLOB else blob)
 
@@ -185,7 +188,7 @@ class Machine:
         self._push(self._persistent(self._stack.pop()))
 
     def _frame(self) -> None:
-        if self._number("<Q") > len(self._data) - self.position:
+        if self._number(LENGTH8) > len(self._data) - self.position:
             raise MineganError("is cut short: it promises more than there is")
 
 
@@ -195,21 +198,21 @@ STEPS: dict[int, Callable[[Machine], object]] = {
     pickle.NONE[0]: lambda m: m._push(None),
     pickle.NEWTRUE[0]: lambda m: m._push(True),
     pickle.NEWFALSE[0]: lambda m: m._push(False),
-    pickle.BININT[0]: lambda m: m._push(m._number("<i")),
-    pickle.BININT1[0]: lambda m: m._push(m._number("<B")),
-    pickle.BININT2[0]: lambda m: m._push(m._number("<H")),
-    pickle.BINFLOAT[0]: lambda m: m._push(m._number(">d")),
-    pickle.LONG1[0]: lambda m: m._long("<B"),
-    pickle.LONG4[0]: lambda m: m._long("<i"),
-    pickle.SHORT_BINUNICODE[0]: lambda m: m._text("<B"),
-    pickle.BINUNICODE[0]: lambda m: m._text("<I"),
-    pickle.BINUNICODE8[0]: lambda m: m._text("<Q"),
-    pickle.SHORT_BINSTRING[0]: lambda m: m._text("<B", "latin-1"),  # Python 2's str, bytes or text
-    pickle.BINSTRING[0]: lambda m: m._text("<i", "latin-1"),
-    pickle.SHORT_BINBYTES[0]: lambda m: m._bytes("<B"),
-    pickle.BINBYTES[0]: lambda m: m._bytes("<I"),
-    pickle.BINBYTES8[0]: lambda m: m._bytes("<Q"),
-    pickle.BYTEARRAY8[0]: lambda m: m._bytes("<Q"),
+    pickle.BININT[0]: lambda m: m._push(m._number(INT4)),
+    pickle.BININT1[0]: lambda m: m._push(m._number(BYTE)),
+    pickle.BININT2[0]: lambda m: m._push(m._number(SHORT)),
+    pickle.BINFLOAT[0]: lambda m: m._push(m._number(FLOAT8)),
+    pickle.LONG1[0]: lambda m: m._long(BYTE),
+    pickle.LONG4[0]: lambda m: m._long(INT4),
+    pickle.SHORT_BINUNICODE[0]: lambda m: m._text(BYTE),
+    pickle.BINUNICODE[0]: lambda m: m._text(LENGTH4),
+    pickle.BINUNICODE8[0]: lambda m: m._text(LENGTH8),
+    pickle.SHORT_BINSTRING[0]: lambda m: m._text(BYTE, "latin-1"),  # Python 2's str, bytes or text
+    pickle.BINSTRING[0]: lambda m: m._text(INT4, "latin-1"),
+    pickle.SHORT_BINBYTES[0]: lambda m: m._bytes(BYTE),
+    pickle.BINBYTES[0]: lambda m: m._bytes(LENGTH4),
+    pickle.BINBYTES8[0]: lambda m: m._bytes(LENGTH8),
+    pickle.BYTEARRAY8[0]: lambda m: m._bytes(LENGTH8),
     pickle.MARK[0]: Machine._mark,
     pickle.POP[0]: Machine._pop,
     pickle.POP_MARK[0]: Machine._items,
@@ -230,11 +233,11 @@ STEPS: dict[int, Callable[[Machine], object]] = {
     pickle.EMPTY_SET[0]: lambda m: m._push(make_set(m._calls)),
     pickle.ADDITEMS[0]: Machine._add_items,
     pickle.FROZENSET[0]: lambda m: m._push(make_set(m._calls, m._items())),
-    pickle.BINPUT[0]: lambda m: m._remember(m._number("<B")),
-    pickle.LONG_BINPUT[0]: lambda m: m._remember(m._number("<I")),
+    pickle.BINPUT[0]: lambda m: m._remember(m._number(BYTE)),
+    pickle.LONG_BINPUT[0]: lambda m: m._remember(m._number(LENGTH4)),
     pickle.MEMOIZE[0]: lambda m: m._remember(len(m._memo)),
-    pickle.BINGET[0]: lambda m: m._push(m._memo[m._number("<B")]),
-    pickle.LONG_BINGET[0]: lambda m: m._push(m._memo[m._number("<I")]),
+    pickle.BINGET[0]: lambda m: m._push(m._memo[m._number(BYTE)]),
+    pickle.LONG_BINGET[0]: lambda m: m._push(m._memo[m._number(LENGTH4)]),
     pickle.GLOBAL[0]: lambda m: m._global(m._line(), m._line()),
     pickle.STACK_GLOBAL[0]: Machine._stack_global,
     pickle.REDUCE[0]: Machine._reduce,

@@ -14,7 +14,7 @@ from minegan_zoo.weights.mapping import MappedFile
 from minegan_zoo.weights.record import Record
 
 DEEPEST = 120
-LARGEST = 10_000_000
+LARGEST = 2_000_000
 """Nodes of the tree with shared parts counted wherever they occur, so that any walk over it ends."""
 
 ARRAY_DTYPES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1", "c8", "c16"}

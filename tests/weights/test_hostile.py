@@ -1,0 +1,311 @@
+"""Files that were made to harm: each is refused or stays inert data, and nothing that they ask for happens.
+
+Everything is read under an audit hook that fails on imports, code, processes, sockets and foreign files.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import pickletools
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from minegan_zoo.contracts import MineganError
+from minegan_zoo.weights import Record, module_tensors, read_checkpoint
+
+PROTO = b"\x80\x04"
+FORBIDDEN = ("exec", "compile", "import", "os.", "subprocess.", "socket.", "ctypes.", "shutil.", "pickle.")
+
+
+class Canary:
+    """Sings when something is run or imported. Audit hooks cannot be removed, so there is one that sleeps."""
+
+    def __init__(self) -> None:
+        self.awake = False
+        self.song: list[str] = []
+        sys.addaudithook(self._listen)
+
+    def _listen(self, event: str, args: tuple[Any, ...]) -> None:
+        if self.awake and event.startswith(FORBIDDEN):
+            self.song.append(f"{event} {args!r:.100}")
+
+
+@pytest.fixture(scope="module")
+def listening() -> Canary:
+    return Canary()
+
+
+@pytest.fixture
+def canary(listening: Canary, files: dict[str, Path]) -> Iterator[Canary]:
+    for file in files.values():
+        read_checkpoint(file)  # what our own code imports on first use
+    listening.song.clear()
+    yield listening
+    listening.awake = False
+    assert not listening.song
+
+
+def read(canary: Canary, path: Path, content: bytes) -> Any:
+    path.write_bytes(content)
+    canary.awake = True
+    try:
+        return read_checkpoint(path)
+    finally:
+        canary.awake = False
+
+
+def text(value: str) -> bytes:
+    return b"\x8c" + bytes([len(value.encode())]) + value.encode()
+
+
+def named(module: str, name: str) -> bytes:
+    return text(module) + text(name) + b"\x93"
+
+
+def call(module: str, name: str, *args: bytes) -> bytes:
+    return named(module, name) + b"(" + b"".join(args) + b"tR"
+
+
+class Reduce:
+    """Pickles as a call."""
+
+    def __init__(self, function: Any, *args: Any) -> None:
+        self.reduced = function, args
+
+    def __reduce__(self) -> Any:
+        return self.reduced
+
+
+TOUCH = "touch canary"
+CALLS = {
+    "os.system": Reduce(os.system, TOUCH),
+    "eval": Reduce(eval, "__import__('os').system('true')"),
+    "exec": Reduce(exec, "import this"),
+    "compile": Reduce(compile, "1", "", "eval"),
+    "import": Reduce(__import__, "this"),
+    "open": Reduce(open, "canary", "w"),
+    "getattr chain": Reduce(getattr, Reduce(__import__, "os"), "system"),
+    "reduce chain": Reduce(print, Reduce(print, Reduce(os.system, TOUCH))),
+    "nested in a dict": {"g_ema": {"w": torch.ones(2)}, "x": Reduce(os.system, TOUCH)},
+}
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("name", CALLS)
+def test_calls_are_refused(canary: Canary, tmp_path: Path, name: str, protocol: int) -> None:
+    with pytest.raises(MineganError, match=r"file\.pkl .*do not trust"):
+        read(canary, tmp_path / "file.pkl", pickle.dumps(CALLS[name], protocol))
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_calls_in_torch_files_are_refused(canary: Canary, tmp_path: Path, legacy: bool) -> None:
+    torch.save(CALLS["nested in a dict"], tmp_path / "made.pt", _use_new_zipfile_serialization=not legacy)
+    content = (tmp_path / "made.pt").read_bytes()
+    with pytest.raises(MineganError, match=r"posix\.system.*do not trust"):
+        read(canary, tmp_path / "file.pt", content)
+
+
+REFUSED = {
+    "posix": call("posix", "system", text(TOUCH)),
+    "nt": call("nt", "system", text(TOUCH)),
+    "dotted": call("os", "path.os.system", text(TOUCH)),
+    "Python 2's exec": call("__builtin__", "execfile", text("/etc/passwd")),
+    "Popen": call("subprocess", "Popen", text(TOUCH)),
+    "a class of the library, new": named("subprocess", "Popen") + text(TOUCH) + b"\x85\x81",
+    "keyword arguments": named("subprocess", "Popen") + b")}" + text("args") + text(TOUCH) + b"s\x92",
+    "runpy": call("runpy", "run_path", text("/etc/passwd")),
+    "torch.hub": call("torch.hub", "load", text("x"), text("y")),
+    "torch.load": call("torch.serialization", "load", text("/etc/passwd")),
+    "numpy": call("numpy.testing._private.utils", "runstring", text("1"), b"}"),
+    "ours": call("minegan_zoo.weights.folder", "write_source"),
+    "through copyreg": call("copyreg", "__newobj__", named("subprocess", "Popen"), text(TOUCH)),
+    "through a tensor": call(
+        "torch._tensor", "_rebuild_from_type_v2", named("os", "system"), b"N", text("x") + b"\x85"
+    ),
+    "call of a call": call("evil", "Class") + text(TOUCH) + b"\x85R",
+    "partial, called": call("functools", "partial", named("os", "system"), text(TOUCH)) + b")R",
+    "codecs": call("_codecs", "decode", b"C\x01x", text("zip")),
+    "odd encoding": call("_codecs", "encode", text("x"), text("rot13")),
+    "extension 1": b"\x82\x01",
+    "extension 2": b"\x83\x01\x00",
+    "extension 4": b"\x84\x01\x00\x00\x00",
+    "extension cache": call("copyreg", "add_extension", text("os"), text("system"), b"K\x01") + b"0\x82\x01",
+    "old-style instance": b"(" + text(TOUCH) + b"ios\nsystem\n",
+    "old-style object": b"(" + named("os", "system") + text(TOUCH) + b"o",
+    "state for a class": named("os", "environ") + b"}b",
+    "a number as a name": b"K\x01K\x02\x93",
+    "bytes as a name": b"C\x02os" + text("system") + b"\x93",
+    "persistent": text("x") + b"Q",
+    "textual persistent": b"Px\n",
+    "textual number": b"I1\n",
+    "out-of-band buffer": b"\x97",
+    "nothing on the stack": b"R",
+    "mark below": b"e",
+    "no memo": b"h\x05",
+    "unknown opcode": b"\xfe",
+    "odd number of items": b"}(K\x01u",
+    "unhashable key": b"}]K\x01s",
+    "adds to a number": b"K\x01(K\x01\x90",
+    "too deep": b"]" * 200 + b"a" * 199,
+    "too deep tuples": b")" + b"\x85" * 100_000,
+    "contains itself": b"]\x94h\x00a",
+    "garbled persistent object": call("torch_utils.persistence", "_reconstruct_persistent_obj", b"K\x01"),
+    "parameter of nothing": call("torch._utils", "_rebuild_parameter", b"K\x01"),
+    "too many arguments": call("builtins", "set", b"]", b"]"),
+    "size not a number": call("torch", "Size", b"(" + text("x") + b"t"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_hand_made_pickles_are_refused(canary: Canary, tmp_path: Path, name: str) -> None:
+    with pytest.raises(MineganError, match=r"file\.pkl "):
+        read(canary, tmp_path / "file.pkl", PROTO + REFUSED[name] + b".")
+
+
+HUGE = {
+    "bytes": b"\x8e" + struct.pack("<Q", 1 << 60),
+    "bytes, 4": b"B\xff\xff\xff\xff",
+    "bytearray": b"\x96" + struct.pack("<Q", 1 << 40),
+    "text": b"\x8d" + struct.pack("<Q", 1 << 62),
+    "text, 4": b"X\xff\xff\xff\x7f",
+    "Python 2 text": b"T\xff\xff\xff\xff",
+    "integer": b"\x8b\xff\xff\xff\x7f" + b"\xff" * 5000,
+    "long integer": b"\x8b\x00\x10\x00\x00" + b"\xff" * 4096,
+    "frame": b"\x95" + struct.pack("<Q", 1 << 50),
+    "steps": b"}" * 2_100_000,
+    "sets": b"\x8f" * 500_000,
+    "name": b"c" + b"a" * 100_000 + b"\n" + b"b\n",
+    "long sets": b"](" + b"K\x01" * 100_000 + b"e\x940" + call("builtins", "set", b"h\x00") * 100,
+    "encoded texts": text("x" * 255) + b"\x94" + call("_codecs", "encode", b"h\x00", text("latin1")) * 9000,
+    "colliding keys": b"}(" + (b"\x8a\x10" + b"\x05" * 16 + b"N") * 9000 + b"u",
+}
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_huge_promises_are_refused(canary: Canary, tmp_path: Path, name: str) -> None:
+    with pytest.raises(MineganError):
+        read(canary, tmp_path / "file.pkl", PROTO + HUGE[name] + b".")
+
+
+def test_memo_indices_cost_nothing(canary: Canary, tmp_path: Path) -> None:
+    content = PROTO + b"K\x07r\xff\xff\xff\xff0j\xff\xff\xff\xff."
+    assert read(canary, tmp_path / "file.pkl", content) == 7
+
+
+@pytest.mark.parametrize("kind", [b"]", b")"])
+def test_billion_laughs(canary: Canary, tmp_path: Path, kind: bytes) -> None:
+    """Each level holds the last one twice: small in memory, endless to walk, and as a key endless to hash."""
+    level = b"h\x00h\x00\x86\x94q\x00" if kind == b")" else b"]\x94h\x00ah\x00aq\x00"
+    bomb = PROTO + kind + b"q\x00" + level * 60
+    with pytest.raises(MineganError, match="unfolds"):
+        read(canary, tmp_path / "file.pkl", bomb + b".")
+    with pytest.raises(MineganError, match="as the key"):
+        read(canary, tmp_path / "key.pkl", bomb + b"1}h\x00Ns."[1:])
+
+
+def test_inert_records(canary: Canary, tmp_path: Path) -> None:
+    """Classes of others and mentions of functions are data."""
+    made = named("evil", "Other") + b")\x81}" + text("__class__") + text("os.system") + b"sb"
+    listed = b"](" + named("os", "system") + call("evil", "Class", text("x")) + made + b"e"
+    mention, called, new = read(canary, tmp_path / "file.pkl", PROTO + listed + b".")
+    assert isinstance(mention, Record) and str(mention) == "Record(os.system)" and mention.state is None
+    assert (called.module, called.name, called.args) == ("evil", "Class", ("x",))
+    assert new.state == {"__class__": "os.system"} and type(new) is Record
+
+
+def test_odd_names_do_not_reach_the_terminal(canary: Canary, tmp_path: Path) -> None:
+    with pytest.raises(MineganError) as caught:
+        read(canary, tmp_path / "file.pkl", PROTO + call("os\x1b[2J", "sys\n\u202etem") + b".")
+    assert str(caught.value).isprintable()
+
+
+def test_source_code_of_persistent_objects_stays_unread(canary: Canary, files: dict[str, Path], tmp_path: Path) -> None:
+    """Our NVIDIA-like file ships source that would exit; a second one, source that is no text at all."""
+    content = files["nvidia"].read_bytes()
+    assert b"raise SystemExit" in content
+    assert len(module_tensors(read(canary, tmp_path / "file.pkl", content)["G_ema"])) == 6
+
+
+def tensor(numel: int, offset: int, size: tuple[int, ...], stride: tuple[int, ...]) -> bytes:
+    """A legacy file with one storage of 4 floats that says it has `numel`, and one view of it."""
+
+    def ints(values: tuple[int, ...]) -> bytes:
+        return b"".join(b"\x8a\x09" + value.to_bytes(9, "little", signed=True) for value in values)
+
+    kind = named("torch", "FloatStorage")
+    storage = b"(" + text("storage") + kind + text("0") + text("cpu") + ints((numel,)) + b"NtQ"
+    shape = b"(" + ints(size) + b"t(" + ints(stride) + b"t"
+    rebuilt = call("torch._utils", "_rebuild_tensor_v2", storage, ints((offset,)), shape, b"\x89N")
+    head = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}]
+    pickles = [pickle.dumps(value, 2) for value in head] + [PROTO + rebuilt + b".", pickle.dumps(["0"], 2)]
+    return b"".join(pickles) + struct.pack("<q", numel) + struct.pack("<4f", 1, 2, 3, 4)
+
+
+def test_views_stay_inside_their_storage(canary: Canary, tmp_path: Path) -> None:
+    path = tmp_path / "file.pt"
+    assert read(canary, path, tensor(4, 0, (2, 2), (2, 1))).tolist() == [[1, 2], [3, 4]]
+    assert read(canary, path, tensor(4, 1, (3,), (1,))).tolist() == [2, 3, 4]
+    assert read(canary, path, tensor(4, 3, (5,), (0,))).tolist() == [4] * 5
+    assert read(canary, path, tensor(4, 4, (0,), (1,))).shape == (0,)
+    outside = [
+        (4, 0, (5,), (1,)),
+        (4, 1, (4,), (1,)),
+        (4, 4, (), ()),
+        (4, -1, (2,), (1,)),
+        (4, 0, (2,), (4,)),
+        (4, 3, (2,), (-1,)),
+        (4, 0, (-1,), (1,)),
+        (4, 0, (2, 2), (1,)),
+        (4, 0, (1 << 63,), (0,)),
+        (4, 0, (1 << 40,), (0,)),
+        (4, 0, (1 << 31, 1 << 31), (0, 0)),
+        (4, 1 << 62, (1,), (1,)),
+        (4, 0, (2,), (1 << 62,)),
+        (4, 5, (0,), (1,)),
+        (4, 0, (1,) * 100, (1,) * 100),
+        (5, 0, (5,), (1,)),
+        (1 << 40, 0, (4,), (1,)),
+        (1 << 62, 0, (4,), (1,)),
+        (-1, 0, (4,), (1,)),
+    ]
+    for numel, offset, size, stride in outside:
+        with pytest.raises(MineganError, match=r"file\.pt "):
+            read(canary, path, tensor(numel, offset, size, stride))
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "zip", "legacy", "module", "nvidia"])
+def test_cut_files(canary: Canary, files: dict[str, Path], tmp_path: Path, kind: str) -> None:
+    content = files[kind].read_bytes()
+    path = tmp_path / f"cut{files[kind].suffix}"
+    for share in range(1, 40):
+        path.unlink(missing_ok=True)
+        with pytest.raises(MineganError, match=r"cut\."):
+            read(canary, path, content[: len(content) * share // 40])
+
+
+def test_nested_files(canary: Canary, tmp_path: Path) -> None:
+    """A torch file inside a pickle is read as warily as the pickle, once, and not for ever deeper."""
+    evil = PROTO + REFUSED["posix"] + b"."
+    for _ in range(2):
+        evil = PROTO + call("torch.storage", "_load_from_bytes", b"B" + struct.pack("<I", len(evil)) + evil) + b"."
+        with pytest.raises(MineganError, match=r"posix\.system"):
+            read(canary, tmp_path / "evil.pkl", evil)
+    deep = PROTO + b"N."
+    for _ in range(10):
+        deep = PROTO + call("torch.storage", "_load_from_bytes", b"B" + struct.pack("<I", len(deep)) + deep) + b"."
+    with pytest.raises(MineganError, match="too deeply"):
+        read(canary, tmp_path / "deep.pkl", deep)
+
+
+def test_the_pickles_are_what_they_say() -> None:
+    """Guards these tests: the standard tools can follow each pickle that is meant to be well formed."""
+    broken = {"mark below", "nothing on the stack", "unknown opcode", "no memo", "odd number of items"}
+    for name in REFUSED.keys() - broken:
+        assert list(pickletools.genops(PROTO + REFUSED[name] + b"."))[-1][0].name == "STOP"
