@@ -17,7 +17,7 @@ from minegan_zoo.recorder import Recorder
 from minegan_zoo.registry import generators
 from minegan_zoo.report import write_report
 from minegan_zoo.saved import open_any, save_model
-from minegan_zoo.sources import save_source
+from minegan_zoo.sources import match_groups, named_groups, save_source
 from minegan_zoo.trainer import Evaluate, Trainer
 
 __all__ = ["evaluate", "load_source", "mine", "pretrain", "resume_or_start"]
@@ -110,6 +110,21 @@ def run(
         save_model(model, out / MODEL)
         write_report(out)
     return model
+
+
+def check(config: RunConfig) -> str:
+    """Build every part of a run and train nothing: its configuration and stages as text."""
+    assembly = parts.assemble(config)
+    groups = named_groups(assembly.model.sources, assembly.model.miners, assembly.method.critic)
+    lines = [assembly.config.to_toml()]
+    lines += [f"# {note}" for note in assembly.notes]
+    target, image = assembly.target, assembly.model.image
+    lines.append(f"# {len(target)} target images from {target.origin}, canonical image {image}")
+    for stage in assembly.method.strategy.stages(assembly.steps):
+        trained = {name for pattern in stage.train for name in match_groups(pattern, groups)}
+        count = sum(parameter.numel() for name in trained for parameter in groups[name])
+        lines.append(f"# stage {stage.name}: {stage.steps} steps, {count:,} parameters free ({', '.join(stage.train)})")
+    return "\n".join(lines)
 
 
 def pretrain(
@@ -207,7 +222,7 @@ def _evaluator(assembly: parts.Assembly) -> Evaluate:
     digests = assembly.target.image_digests()
 
     def measure(sample: Callable[[int], Tensor]) -> Mapping[str, Any]:
-        records = evaluate(sample(count), real, training_digests=digests, allow_training_images=assembly.test is None)
+        records = evaluate(sample(count), real, training_digests=digests, allow_training=assembly.test is None)
         return {name: record.as_dict() for name, record in records.items()}
 
     return measure

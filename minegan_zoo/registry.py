@@ -239,3 +239,28 @@ def _check_hooks(module: ModuleType, manager: pluggy.PluginManager) -> None:
             raise MineganError(f"it implements an unknown hook {name!r}{hint}; the hooks are {', '.join(hooks)}")
         if name in hooks and callable(value) and name not in registered:
             raise MineganError(f"its function {name!r} is not marked with @hookimpl from minegan_zoo.contracts")
+
+
+def by_kind(kind: str) -> Registry[Any]:
+    """The registry of a kind, by the plural that the user types."""
+    registries = (generators, miners, critics, selectors, objectives, augmentations, strategies)
+    return next(registry for registry in registries if registry.kind == kind)
+
+
+def describe(name: str) -> dict[str, Any]:
+    """All that is known of `name`, of whatever kind, as JSON values; MineganError where no kind has it."""
+    owners = [kind for kind in KINDS if name in by_kind(kind).list()]
+    if not owners:
+        raise MineganError(" ".join(generators._explain(name, [n for kind in KINDS for n in by_kind(kind).list()])))
+    info = by_kind(owners[0]).info(name)
+    facts: dict[str, Any] = {
+        "kind": by_kind(owners[0]).noun,
+        "summary": info.summary,
+        "plugin": f"{info.plugin} {info.version}",
+        "image": str(info.image) if info.image else None,
+        "latents": {key: f"{space.shape} {space.prior}" for key, space in (info.latents or {}).items()},
+        "options": [str(option) for option in info.options],
+    }
+    if info.card:
+        facts |= {key: dict(value) if isinstance(value, Mapping) else value for key, value in vars(info.card).items()}
+    return {key: value for key, value in facts.items() if value}
