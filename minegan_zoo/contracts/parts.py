@@ -1,81 +1,17 @@
-"""The one file for plugin authors: specs, base classes, entries, hook markers, errors and the API number.
-
-A plugin is written from this file alone. It never imports torch at run time, so that listing plugins stays cheap: the
-base classes are plain ABCs to mix into modules, as in ``class BigGAN(nn.Module, GeneratorSource)``. Imports nothing of
-ours.
-"""
+"""The parts of a mined model, as abstract classes to mix into modules. Never imports torch at run time."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import pluggy
+from minegan_zoo.contracts.specs import Code, ImageSpec, LatentSpace, LoadedFrom, MineganError
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
     from torch.nn import Parameter
-
-API = 1
-"""What a plugin's ``MINEGAN_ZOO_API`` must equal. Adding is compatible; removing, renaming or a new meaning bumps it."""
-
-ENTRY_POINT_GROUP = "minegan_zoo"
-hookspec = pluggy.HookspecMarker(ENTRY_POINT_GROUP)
-hookimpl = pluggy.HookimplMarker(ENTRY_POINT_GROUP)
-
-Prior = Literal["normal", "truncated", "sphere", "class-embedding", "mapped"]
-Code = Mapping[str, "Tensor"]
-"""Name of a latent space -> (n, *shape)."""
-
-
-class MineganError(Exception):
-    """A mistake that its user can mend; the message says what, whose, and what to do."""
-
-
-# Specs: data that describes networks without building them
-
-
-@dataclass(frozen=True)
-class ImageSpec:
-    """Square images (n, channels, resolution, resolution), float32, nominally in [-1, 1]."""
-
-    channels: int
-    resolution: int
-
-    def __str__(self) -> str:
-        return f"{self.resolution}x{self.resolution} {'grey' if self.channels == 1 else 'RGB'}"
-
-
-@dataclass(frozen=True)
-class LatentSpace:
-    """One latent space of a source: tensors (n, *shape) that follow `prior` before any mining."""
-
-    shape: tuple[int, ...]
-    prior: Prior
-
-
-@dataclass(frozen=True)
-class Card:
-    """Where pretrained weights come from and what one may do with them."""
-
-    summary: str
-    weights: str = ""
-    """`package:MODULE/FOLDER`, a URL, `hf-hub:owner/name[/file]` or a path; empty where nothing is to be fetched."""
-    origin: str = ""
-    licence: str = ""
-    training_data: str = ""
-    sha256: Mapping[str, str] = field(default_factory=dict)
-    """File name -> hex digest; checked whenever the file is fetched or opened."""
-    citation: str = ""
-    command: str = ""
-    """What to run to make these weights again, where this project made them."""
-    notes: str = ""
-
-
-# The parts of a mined model
-
 
 T = TypeVar("T")
 
@@ -91,15 +27,6 @@ class Shared(Generic[T]):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Shared[T]:
         return self
-
-
-@dataclass(frozen=True)
-class LoadedFrom:
-    """The registry call that made a source; set by `load_source` and `create`."""
-
-    name: str
-    weights: str | None
-    options: Mapping[str, Any]
 
 
 class GeneratorSource(ABC):
@@ -302,106 +229,3 @@ class Strategy(ABC):
 
         Called again when a run is resumed, before the saved tensors are loaded.
         """
-
-
-# Entries: what a plugin registers. Options are the builder's keyword-only parameters with defaults.
-
-
-@dataclass(frozen=True)
-class GeneratorEntry:
-    """`build(weights, *, ...) -> GeneratorSource`; weights is a local file or folder, or None for random weights.
-
-    `image` and `latents` are None for a family entry, which infers them from the checkpoint.
-    """
-
-    name: str
-    build: Callable[..., GeneratorSource]
-    image: ImageSpec | None = None
-    latents: Mapping[str, LatentSpace] | None = None
-    card: Card | None = None
-
-
-@dataclass(frozen=True)
-class MinerEntry:
-    """`build(latents, noise_dim, *, ...) -> Miner`."""
-
-    name: str
-    build: Callable[..., Miner]
-
-
-@dataclass(frozen=True)
-class CriticEntry:
-    """`build(image, num_classes, *, ...) -> Critic`."""
-
-    name: str
-    build: Callable[..., Critic]
-
-
-@dataclass(frozen=True)
-class SelectorEntry:
-    """`build(num_sources, *, ...) -> Selector`."""
-
-    name: str
-    build: Callable[..., Selector]
-
-
-@dataclass(frozen=True)
-class ObjectiveEntry:
-    """`build(*, ...) -> Objective`."""
-
-    name: str
-    build: Callable[..., Objective]
-
-
-@dataclass(frozen=True)
-class AugmentationEntry:
-    """`build(*, ...) -> Augmentation`."""
-
-    name: str
-    build: Callable[..., Augmentation]
-
-
-@dataclass(frozen=True)
-class StrategyEntry:
-    """`build(*, ...) -> Strategy`."""
-
-    name: str
-    build: Callable[..., Strategy]
-
-
-# Hooks: the whole extension surface. Each is called once with `register`, to be called as `register(Entry(...))`.
-
-
-@hookspec
-def register_generators(register: Callable[[GeneratorEntry], None]) -> None:
-    """Register generator families and their pretrained weights."""
-
-
-@hookspec
-def register_miners(register: Callable[[MinerEntry], None]) -> None:
-    """Register miners."""
-
-
-@hookspec
-def register_critics(register: Callable[[CriticEntry], None]) -> None:
-    """Register critics."""
-
-
-@hookspec
-def register_selectors(register: Callable[[SelectorEntry], None]) -> None:
-    """Register selectors."""
-
-
-@hookspec
-def register_objectives(register: Callable[[ObjectiveEntry], None]) -> None:
-    """Register objectives."""
-
-
-@hookspec
-def register_augmentations(register: Callable[[AugmentationEntry], None]) -> None:
-    """Register augmentations."""
-
-
-@hookspec
-def register_strategies(register: Callable[[StrategyEntry], None]) -> None:
-    """Register strategies."""

@@ -1,0 +1,79 @@
+"""Entries: what a plugin registers. Options are the builder's keyword-only parameters with defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from minegan_zoo.contracts.parts import (
+    Augmentation,
+    Critic,
+    GeneratorSource,
+    Miner,
+    Objective,
+    Selector,
+    Strategy,
+)
+from minegan_zoo.contracts.specs import Card, ImageSpec, LatentSpace
+
+
+@dataclass(frozen=True)
+class GeneratorEntry:
+    """`build(weights, *, ...) -> GeneratorSource`; weights is a local file or folder, or None for random weights.
+
+    `image` and `latents` are None for a family entry, which infers them from the checkpoint.
+    """
+
+    name: str
+    build: Callable[..., GeneratorSource]
+    image: ImageSpec | None = None
+    latents: Mapping[str, LatentSpace] | None = None
+    card: Card | None = None
+
+
+@dataclass(frozen=True)
+class MinerEntry:
+    """`build(latents, noise_dim, *, ...) -> Miner`."""
+
+    name: str
+    build: Callable[..., Miner]
+
+
+@dataclass(frozen=True)
+class CriticEntry:
+    """`build(image, num_classes, *, ...) -> Critic`."""
+
+    name: str
+    build: Callable[..., Critic]
+
+
+@dataclass(frozen=True)
+class SelectorEntry:
+    """`build(num_sources, *, ...) -> Selector`."""
+
+    name: str
+    build: Callable[..., Selector]
+
+
+@dataclass(frozen=True)
+class ObjectiveEntry:
+    """`build(*, ...) -> Objective`."""
+
+    name: str
+    build: Callable[..., Objective]
+
+
+@dataclass(frozen=True)
+class AugmentationEntry:
+    """`build(*, ...) -> Augmentation`."""
+
+    name: str
+    build: Callable[..., Augmentation]
+
+
+@dataclass(frozen=True)
+class StrategyEntry:
+    """`build(*, ...) -> Strategy`."""
+
+    name: str
+    build: Callable[..., Strategy]
