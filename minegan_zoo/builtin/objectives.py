@@ -26,7 +26,7 @@ class WGANGP(Objective):
 
     def penalty(self, critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
         """weight * E[(|grad of the critic at random points between real and fake| - 1)^2]."""
-        share = torch.rand(len(real), 1, 1, 1, device=real.device)
+        share = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
         between = torch.lerp(real, fake, share).detach().requires_grad_(True)
         norms = _gradients(critic, between).flatten(1).norm(dim=1)
         return self.weight * (norms - 1).square().mean()

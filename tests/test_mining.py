@@ -1,0 +1,169 @@
+"""What runs with gradient, and what that gradient is."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+
+import minegan_zoo as mz
+from minegan_zoo.builtin.critics import ConvCritic
+from minegan_zoo.builtin.objectives import Logistic
+from minegan_zoo.builtin.selectors import Max, Mixture
+from minegan_zoo.contracts import ImageSpec
+from minegan_zoo.minegan import MinedGAN, run_scores, selector_weights
+
+IMAGE = ImageSpec(3, 16)
+NAMES = ("stylegan2.tiny", "progan.tiny", "biggan.tiny")
+
+
+def mined(selector: nn.Module) -> MinedGAN:
+    torch.manual_seed(0)
+    sources = [mz.load_source(name).eval() for name in NAMES]
+    miners = [mz.miners.create("mlp", {k: s.latents[k] for k in s.inputs[0]}, 32, width=16) for s in sources]
+    return MinedGAN(sources, miners, selector, IMAGE, 32)
+
+
+class PlainCritic(nn.Module):
+    """Scores a sample by itself alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.LeakyReLU(), nn.Flatten(), nn.LazyLinear(1))
+        self.net(torch.zeros(1, 3, 16, 16))
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.net(images)[:, 0]
+
+
+class BatchCritic(PlainCritic):
+    """Scores a sample by its batch too, as minibatch standard deviation does."""
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return super().forward(images) + images.std(0, correction=0).mean()
+
+
+def gradients(model: MinedGAN) -> list[Tensor]:
+    return [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in model.miner_modules.parameters()]
+
+
+@pytest.mark.parametrize("objective", ["logistic", "hinge", "wgan-gp"])
+def test_winners_gradient_equals_the_naive_one_without_minibatch_statistics(objective: str) -> None:
+    model, critic = mined(Max(3, 1000)), PlainCritic()
+    loss_of = mz.objectives.create(objective).miner_loss
+    draw = model.draw(8, Generator().manual_seed(1))
+    # naive: every source with gradient, then the best score a u
+    scores = torch.stack([critic(model.synthesize(index, draw, torch.arange(8))[0]) for index in range(3)])
+    loss_of(scores.max(0).values).mean().backward()
+    naive = gradients(model)
+    assert len(set(scores.argmax(0).tolist())) > 1, "the case must mix sources"
+
+    model.zero_grad()
+    weights, kept = selector_weights(model, critic, draw, Generator(), model.selector.miner_weights)
+    fakes = model.run(draw, weights, gradient=True)
+    (loss_of(critic(fakes.images)) * fakes.weight).sum().div(8).backward()
+    assert kept is not None
+    torch.testing.assert_close(kept, scores.detach(), rtol=1e-4, atol=1e-4)
+    assert len(fakes.images) == 8, "only the winners may run with gradient"
+    for winners, reference in zip(gradients(model), naive, strict=True):
+        torch.testing.assert_close(winners, reference, rtol=1e-3, atol=1e-6)
+
+
+def test_with_minibatch_statistics_the_loss_is_the_score_on_the_batch_of_winners() -> None:
+    model, critic = mined(Max(3, 1000)), BatchCritic()
+    draw = model.draw(8, Generator().manual_seed(1))
+    weights, scores = selector_weights(model, critic, draw, Generator(), model.selector.miner_weights)
+    assert scores is not None
+    # scores pick: each source's are of its own batch
+    own = torch.stack([critic(model.synthesize(index, draw, torch.arange(8))[0]) for index in range(3)])
+    torch.testing.assert_close(scores, own.detach(), rtol=1e-4, atol=1e-4)
+    # the loss is that of the winners' batch, in the order of sources
+    fakes = model.run(draw, weights, gradient=True)
+    winners = own.argmax(0)
+    rows = [(index, row) for index in range(3) for row in range(8) if winners[row] == index]
+    assert list(zip(fakes.source.tolist(), fakes.row.tolist(), strict=True)) == rows
+    by_hand = torch.cat([model.synthesize(index, draw, torch.tensor([row]))[0] for index, row in rows])
+    torch.testing.assert_close(critic(fakes.images), critic(by_hand), rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(critic(fakes.images), own[fakes.source, fakes.row], atol=1e-5)
+
+
+def test_a_proposal_of_one_source_a_u_is_run_without_scoring() -> None:
+    model = mined(Mixture(3, 0.1, 0.02, 0.1, 0, 0.9, 0.0))
+
+    def no_scoring(images: Tensor, labels: Tensor | None) -> Tensor:
+        raise AssertionError("nothing is to be picked")
+
+    draw = model.draw(30, Generator().manual_seed(0))
+    weights, scores = selector_weights(
+        model, no_scoring, draw, Generator().manual_seed(0), model.selector.critic_weights
+    )
+    assert scores is None
+    assert weights.sum(0).tolist() == [1.0] * 30
+    assert all(9 <= count <= 11 for count in weights.sum(1).tolist()), "draws are stratified"
+
+
+def test_max_counts_how_often_each_source_wins() -> None:
+    selector = Max(2, window=1000)
+    selector.update(torch.tensor([[1.0, 0.0, 5.0, 2.0], [0.0, 1.0, 1.0, 1.0]]))
+    assert selector.probabilities().tolist() == [0.75, 0.25]
+    for _ in range(400):  # 2000 draws that source 1 wins fade the first out
+        selector.update(torch.tensor([[0.0] * 10, [1.0] * 10]))
+    assert selector.probabilities()[1] > 0.98
+
+
+def test_mixture_ascends_the_exact_gradient_of_the_expected_score() -> None:
+    selector = Mixture(3, rate=0.5, entropy=0.02, floor=0.1, warmup=0, memory=0.0, prune=0.0)
+    selector.logits.copy_(torch.tensor([0.3, -0.2, 0.5]))
+    logits = selector.logits.clone().requires_grad_(True)
+    scores = torch.tensor([[1.0, 3.0, -1.0], [0.0, 2.0, 4.0], [-2.0, 0.5, 0.0]])
+    p = logits.softmax(0)
+    value = (p * scores.mean(1) / scores.std(correction=0)).sum() - 0.02 * (p * p.log()).sum()
+    (gradient,) = torch.autograd.grad(value, logits)
+    before = selector.logits.clone()
+    selector.update(scores)
+    # the entropy's own constant drops out, since sum_i dp_i = 0
+    torch.testing.assert_close(selector.logits - before, 0.5 * gradient, rtol=1e-4, atol=1e-5)
+
+
+def test_mixture_settles_on_the_best_source_and_prunes_the_rest_from_samples() -> None:
+    selector = Mixture(3, rate=0.2, entropy=0.02, floor=0.1, warmup=5, memory=0.9, prune=0.05)
+    rng = Generator().manual_seed(0)
+    for _ in range(300):
+        proposed = selector.propose(32, rng)
+        scores = torch.randn(3, 32, generator=rng) + torch.tensor([[0.0], [1.0], [0.0]])
+        selector.update(scores.masked_fill(~proposed, -torch.inf))
+    assert selector.probabilities().tolist() == [0.0, 1.0, 0.0]
+    assert selector.propose(1000, rng).sum(1).min() >= 30, "the critic goes on seeing the losers"
+
+
+def test_penalties_are_the_papers_formulas() -> None:
+    weight = torch.randn(3 * 4 * 4, dtype=torch.float64)
+
+    def linear(images: Tensor) -> Tensor:
+        return images.flatten(1) @ weight
+
+    real, fake = torch.randn(5, 3, 4, 4, dtype=torch.float64), torch.randn(5, 3, 4, 4, dtype=torch.float64)
+    gp = mz.objectives.create("wgan-gp", weight=10).penalty(linear, real, fake)
+    r1 = Logistic(2.0, 16).penalty(linear, real, fake)
+    torch.testing.assert_close(gp.item(), 10 * (weight.norm().item() - 1) ** 2)
+    torch.testing.assert_close(r1.item(), 2.0 / 2 * weight.square().sum().item())
+
+
+def test_run_scores_marks_what_did_not_run() -> None:
+    model = mined(Max(3, 1000))
+    draw = model.draw(2, Generator().manual_seed(0))
+    weights = torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
+    scores = run_scores(model.run(draw, weights, gradient=False), torch.tensor([5.0, 7.0]), weights.shape)
+    assert scores.tolist() == [[5.0, -torch.inf], [-torch.inf] * 2, [-torch.inf, 7.0]]
+
+
+def test_conv_critic_takes_any_batch_and_its_labels() -> None:
+    critic = ConvCritic(ImageSpec(1, 20), 3, 8, 16)
+    critic.reset_parameters()
+    images = torch.randn(3, 1, 20, 20)
+    critic.eval()
+    assert critic(images[:1]).shape == (1,)
+    torch.testing.assert_close(critic(images)[:1], critic(images[:1]), rtol=1e-4, atol=1e-5)
+    assert not torch.equal(critic(images, torch.tensor([0, 1, 2])), critic(images))
+    grouped = [parameter for group in critic.groups().values() for parameter in group]
+    assert sorted(map(id, grouped)) == sorted(map(id, critic.parameters()))
