@@ -15,7 +15,7 @@ from minegan_zoo.contracts import GeneratorSource, MineganError, Shared
 
 from .architecture import GeneratorPlan, ProGANPlan
 from .critic import ProGANCritic
-from .layers import Embedding, EqualConv2d, EqualLinear, pixel_norm
+from .layers import Embedding, EnlargingConv2d, EqualConv2d, EqualLinear, pixel_norm
 
 if TYPE_CHECKING:
     from minegan_zoo.contracts import Code
@@ -56,16 +56,15 @@ class StartBlock(nn.Module):
 
 
 class Block(nn.Module):
-    """(n, inputs, r, r) -> (n, outputs, 2r, 2r): nearest upsampling and two convolutions."""
+    """(n, inputs, r, r) -> (n, outputs, 2r, 2r): two convolutions, the first of the enlarged input."""
 
     def __init__(self, plan: GeneratorPlan, inputs: int, outputs: int) -> None:
         super().__init__()
         self.activate = Activation(plan.leak, plan.style.norm_first)
-        self.conv0 = EqualConv2d(inputs, outputs, 3, _gain(plan), plan.style.scaled_bias)
+        self.conv0 = EnlargingConv2d(inputs, outputs, 3, _gain(plan), plan.style.scaled_bias)
         self.conv1 = EqualConv2d(outputs, outputs, 3, _gain(plan), plan.style.scaled_bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.interpolate(x, scale_factor=2.0, mode="nearest")
         return self.activate(self.conv1(self.activate(self.conv0(x))))
 
 

@@ -27,9 +27,28 @@ class EqualConv2d(nn.Module):
         _reset(self.weight, self.bias, equalized=self.scale is not None)
 
     def forward(self, x: Tensor) -> Tensor:
+        weight, bias = self._scaled()
+        return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
+
+    def _scaled(self) -> tuple[Tensor, Tensor]:
         weight = self.weight if self.scale is None else self.weight * self.scale
-        bias = self.bias if self.bias_scale is None else self.bias * self.bias_scale
-        return F.conv2d(x, weight, bias, padding=self.weight.shape[-1] // 2)
+        return weight, self.bias if self.bias_scale is None else self.bias * self.bias_scale
+
+
+class EnlargingConv2d(EqualConv2d):
+    """`EqualConv2d` of the input enlarged twofold (nearest), kernel 3.
+
+    From 16x16 up it is one transposed convolution: an enlarged pixel meets a 3x3 kernel with the four pixels it became,
+    hence once with the sum of the kernel's four shifts. That takes 4 instead of 9 multiplications an output.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] < 16:  # too small to gain
+            return super().forward(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        weight, bias = self._scaled()
+        wide = F.pad(weight, (1, 1, 1, 1))
+        kernel = wide[..., 1:, 1:] + wide[..., 1:, :-1] + wide[..., :-1, 1:] + wide[..., :-1, :-1]
+        return F.conv_transpose2d(x, rearrange(kernel.flip(2, 3), "o i h w -> i o h w"), bias, stride=2, padding=1)
 
 
 class EqualLinear(nn.Module):

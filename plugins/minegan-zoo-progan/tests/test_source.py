@@ -12,6 +12,7 @@ import minegan_zoo_progan as plugin
 import pytest
 import torch
 from minegan_zoo_progan.generator import ProGAN
+from minegan_zoo_progan.layers import EnlargingConv2d, EqualConv2d
 
 from minegan_zoo.contracts import GeneratorEntry, MineganError
 from minegan_zoo.weights import SavedSource, write_source
@@ -238,3 +239,19 @@ def test_importing_the_plugin_loads_no_torch() -> None:
         "import sys, minegan_zoo_progan as p; p.register_generators(lambda e: None); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("size", [4, 16])
+def test_an_enlarging_convolution_is_nearest_upsampling_and_a_convolution(size: int) -> None:
+    """Value, gradient and gradient of the gradient, in float64, on both of its ways."""
+    torch.manual_seed(0)
+    layer = EnlargingConv2d(3, 2, 3, gain=2**0.5).double()
+    plain = EqualConv2d(3, 2, 3, gain=2**0.5).double()
+    plain.load_state_dict(layer.state_dict())
+    x = torch.randn(2, 3, size, size, dtype=torch.float64, requires_grad=True)
+    results = []
+    for found in (layer(x), plain(x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3))):
+        (first,) = torch.autograd.grad(found.square().sum(), x, create_graph=True)
+        (second,) = torch.autograd.grad(first.pow(3).sum(), x)
+        results.append((found, first, second))
+    torch.testing.assert_close(*results)
