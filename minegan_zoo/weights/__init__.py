@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from minegan_zoo.weights.checkpoint import read_checkpoint
+    from minegan_zoo.weights.digest import verify
     from minegan_zoo.weights.folder import SavedSource, is_source_folder, read_source, write_source
     from minegan_zoo.weights.loading import load_strict
     from minegan_zoo.weights.record import Record, module_tensors
-    from minegan_zoo.weights.reference import fetch, verify
+    from minegan_zoo.weights.reference import fetch
 
 __all__ = [
     "Record",
@@ -39,7 +40,7 @@ _HOMES = {
     "write_source": "folder",
     "load_strict": "loading",
     "fetch": "reference",
-    "verify": "reference",
+    "verify": "digest",
 }
 
 

@@ -5,46 +5,37 @@ Never imports torch: cards are resolved and checked before anything is built.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 from minegan_zoo.contracts import MineganError
+from minegan_zoo.weights.digest import verify
+from minegan_zoo.weights.download import download
+from minegan_zoo.weights.huggingface import SCHEME, fetch_from_hub
 
 
 def fetch(reference: str, sha256: Mapping[str, str]) -> Path:
     """The local file or folder that `reference` names, its files checked against `sha256` (file name -> hex digest).
 
-    `package:MODULE/FOLDER` is a folder (or file) inside an installed package; anything without a scheme is a path.
-    Raises MineganError when it is not there or a digest differs.
+    `package:MODULE/FOLDER` is a folder (or file) inside an installed package, `http(s)://...` a file that is downloaded
+    into the cache, `hf-hub:owner/name[/file]` comes from the Hugging Face Hub; anything else is a path. What is in a
+    cache is taken from there, without a connection. Raises MineganError when it is not to be had or a digest differs.
     """
     if reference.startswith("package:"):
         path = _in_package(reference)
+    elif reference.startswith(("https://", "http://")):
+        if len(sha256) > 1:
+            raise MineganError(f"{reference}: is one file, but its card lists {', '.join(sha256)}")
+        return download(reference, next(iter(sha256.values()), None))
+    elif reference.startswith(SCHEME):
+        path = fetch_from_hub(reference, sha256)
     else:
         path = Path(reference).expanduser()
         if not path.exists():
             raise MineganError(f"{reference}: there is no such file or folder")
     verify(path, sha256)
     return path
-
-
-def verify(path: Path, sha256: Mapping[str, str]) -> None:
-    """Check the digest of a file, or of each named file of a folder; raises MineganError naming the file."""
-    for name, expected in sha256.items():
-        file = path / name if path.is_dir() else path
-        if not file.is_file():
-            raise MineganError(f"{path}: lacks {name}, which its card lists")
-        if (found := digest(file)) != expected.lower():
-            raise MineganError(
-                f"{file}: sha256 is {found}, not {expected.lower()} as its card says: damaged, or another file"
-            )
-
-
-def digest(path: Path) -> str:
-    """The file's sha256 as lower-case hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _in_package(reference: str) -> Path:
