@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -237,7 +237,8 @@ def test_archives_equal_their_folder(folder: Path, tmp_path: Path, suffix: str) 
             for file in folder.rglob("*.png"):
                 packed.write(file, file.relative_to(tmp_path))
     else:
-        with tarfile.open(path, f"w:{suffix.partition('.')[2]}") as packed_tar:
+        modes: dict[str, Literal["w:", "w:gz", "w:xz"]] = {"tar": "w:", "tar.gz": "w:gz", "tar.xz": "w:xz"}
+        with tarfile.open(path, modes[suffix]) as packed_tar:
             packed_tar.add(folder, "images")
     found, plain = load_images(path, RGB8, labels=True), load_images(folder, RGB8, labels=True)
     assert found.digest == plain.digest and found.class_names == plain.class_names

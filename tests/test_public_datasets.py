@@ -42,7 +42,7 @@ def test_tensor_file_tensor_and_list(tmp_path: Path) -> None:
     with pytest.raises(MineganError, match=r"must be \(n, 1, H, W\)"):
         load_images(torch.zeros(2, 4, 8, 8), GREY8)
     with pytest.raises(MineganError, match=r"images\[0\] is a int"):
-        load_images([3], GREY8)
+        load_images([3], GREY8)  # type: ignore[list-item]
     save_file({"pixels": pixels}, tmp_path / "other.safetensors")
     with pytest.raises(MineganError, match='uint8 tensor "images"'):
         load_images(tmp_path / "other.safetensors", GREY8)
