@@ -1,11 +1,11 @@
-"""BigGAN and BigGAN-deep for minegan_zoo. Imports `contracts` and `builders`: listing the entries loads no torch."""
+"""BigGAN and BigGAN-deep for minegan_zoo. Imports `contracts`, `builders`, `cards`: listing entries loads no torch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from minegan_zoo.contracts import GeneratorEntry, ImageSpec, LatentSpace, hookimpl
-from minegan_zoo_biggan import builders
+from minegan_zoo_biggan import builders, cards
 
 MINEGAN_ZOO_API = 1
 
@@ -15,8 +15,12 @@ TINY_LATENTS = {"z": LatentSpace((16,), "normal"), "class": LatentSpace((8,), "c
 
 @hookimpl
 def register_generators(register: Callable[[GeneratorEntry], None]) -> None:
-    """The families and a tiny random network of each."""
+    """The families, a tiny random network of each, and what is published."""
     register(GeneratorEntry("biggan", builders.biggan))
     register(GeneratorEntry("biggan.tiny", builders.tiny, TINY_IMAGE, TINY_LATENTS))
     register(GeneratorEntry("biggan-deep", builders.biggan_deep))
     register(GeneratorEntry("biggan-deep.tiny", builders.tiny_deep, TINY_IMAGE, TINY_LATENTS))
+    for tag, (image, latents, card) in cards.BIGGAN.items():
+        register(GeneratorEntry(f"biggan.{tag}", builders.published, image, latents, card))
+    for tag, (image, latents, card) in cards.BIGGAN_DEEP.items():
+        register(GeneratorEntry(f"biggan-deep.{tag}", builders.published_deep, image, latents, card))

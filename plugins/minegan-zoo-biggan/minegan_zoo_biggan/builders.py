@@ -133,6 +133,25 @@ def tiny_deep(weights: Path | None, *, truncation: float = 1.0) -> BigGAN:
     )
 
 
+def published(weights: Path | None, *, truncation: float = 1.0, ema: bool = True) -> BigGAN:
+    """A BigGAN with a card."""
+    return biggan(_fetched(weights), truncation=truncation, ema=ema)
+
+
+def published_deep(weights: Path | None, *, truncation: float = 1.0) -> BigGAN:
+    """A BigGAN-deep with a card."""
+    return biggan_deep(_fetched(weights), truncation=truncation)
+
+
+def _fetched(weights: Path | None) -> Path:
+    if weights is None:
+        raise MineganError(
+            "these weights cannot be fetched by program: download them by hand from the address in their card "
+            "(`minegan-zoo info NAME`), unpack them and give their folder as weights: NAME=FOLDER"
+        )
+    return weights
+
+
 def _random(deep: bool, options: Mapping[str, Any], critic_ch: int | None, truncation: float) -> BigGAN:
     given = {name: value for name, value in options.items() if value is not None}
     generator = generator_plan(deep=deep, **given)

@@ -92,11 +92,12 @@ class BigGAN(nn.Module, GeneratorSource):
         return (self.truncation * z).float()
 
     def class_codes(self, labels: Tensor) -> Tensor:
+        """Labels (n,) or class probabilities (n, num_classes) -> (n, class width), with a graph to the embedding."""
         if not self.num_classes:
             return super().class_codes(labels)
         labels = labels.to(self.linear.weight.device)
         if self.shared is None:
-            return F.one_hot(labels, self.num_classes).float()
+            return labels if labels.is_floating_point() else F.one_hot(labels, self.num_classes).float()
         codes: Tensor = self.shared(labels)
         return codes
 
