@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from timm.utils import ModelEmaV3
 from torch import nn
 
 from minegan_zoo.minegan import MinedGAN
+
+if TYPE_CHECKING:
+    from timm.utils import ModelEmaV3
 
 
 class Averages:
@@ -21,6 +23,8 @@ class Averages:
 
     def add(self, name: str, module: nn.Module) -> None:
         """Average `module` from its present weights on; once."""
+        from timm.utils import ModelEmaV3  # slow to import, and only training needs it
+
         if name not in self._parts:
             self._parts[name] = (module, ModelEmaV3(module))
 
