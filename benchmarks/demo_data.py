@@ -1,6 +1,6 @@
 """Make the demo's images: 100 target PNG files from Fashion-MNIST's training split, and its test split's 1000 for FID.
 
-    python benchmarks/demo_data.py --data-root DIR    # DIR as torchvision's FashionMNIST(DIR) has it
+python benchmarks/demo_data.py --data-root DIR    # DIR as torchvision's FashionMNIST(DIR) has it
 """
 
 from __future__ import annotations

@@ -9,16 +9,18 @@ from typing import Any
 from torch import Tensor
 
 from minegan_zoo import assembly as parts
+from minegan_zoo.batches import TargetBatches
 from minegan_zoo.config import Choice, RunConfig, SourceChoice
 from minegan_zoo.contracts import GeneratorSource, MineganError
 from minegan_zoo.evaluation import evaluate
+from minegan_zoo.gallery import Evaluate
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.recorder import Recorder
 from minegan_zoo.registry import generators
 from minegan_zoo.report import write_report
 from minegan_zoo.saved import open_any, save_model
 from minegan_zoo.sources import match_groups, named_groups, save_source
-from minegan_zoo.trainer import Evaluate, Trainer
+from minegan_zoo.trainer import Trainer
 
 __all__ = ["evaluate", "load_source", "mine", "pretrain", "resume_or_start"]
 
@@ -201,8 +203,10 @@ def resume_or_start(assembly: parts.Assembly, out: Path | None, *, quiet: bool =
     trainer = Trainer(
         assembly.model,
         assembly.method,
-        target.images.to(accelerator.device),
-        None if not config.labels or target.labels is None else target.labels.to(accelerator.device),
+        TargetBatches(
+            target.images.to(accelerator.device),
+            None if not config.labels or target.labels is None else target.labels.to(accelerator.device),
+        ),
         recorder,
         steps=assembly.steps,
         batch=config.batch,
@@ -235,8 +239,8 @@ def _claim(out: Path, config: RunConfig) -> None:
         differences = config.differences(RunConfig.read(existing).checked())
         if differences:
             raise MineganError(
-                f"{out} holds a run with other settings ({', '.join(differences)} differ): repeat its command to resume "
-                "it, or choose another --out"
+                f"{out} holds a run with other settings ({', '.join(differences)} differ): repeat its command to "
+                "resume it, or choose another --out"
             )
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

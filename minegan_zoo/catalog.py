@@ -1,4 +1,4 @@
-"""The built-in plugin: what the core registers, through the same hooks as anyone. Implementations load inside builders."""
+"""The built-in plugin: what the core registers, through anyone's hooks. Implementations load in builders."""
 
 from __future__ import annotations
 

@@ -51,8 +51,8 @@ def load_state(folder: Path) -> dict[str, Any] | None:
         raise MineganError(f"the state {newest} cannot be read ({error}): delete it to start this run anew") from error
     if facts.get("schema") != SCHEMA:
         raise MineganError(
-            f"the state {newest} has schema {facts.get('schema')}, this version of minegan_zoo reads {SCHEMA}: resume it "
-            "with the version that wrote it, or choose another folder"
+            f"the state {newest} has schema {facts.get('schema')}, this version of minegan_zoo reads {SCHEMA}: resume "
+            "it with the version that wrote it, or choose another folder"
         )
     state: dict[str, Any] = _unpack(facts["state"], tensors)
     return state

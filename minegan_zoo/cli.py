@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Sources = Annotated[list[str] | None, typer.Argument(help="NAME or NAME=WEIGHTS, or the model folder of an earlier run.")]
+Sources = Annotated[list[str] | None, typer.Argument(help="NAME, NAME=WEIGHTS or an earlier run's model folder.")]
 Out = Annotated[Path | None, typer.Option(help="The run folder; the same command again resumes it.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of a part, as in miner.width=256.")
@@ -208,7 +208,7 @@ def main() -> None:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        code = _fail(f"the disk is full ({error.filename or 'while writing'}): free some space, then repeat the command")
+        code = _fail(f"the disk is full ({error.filename or 'while writing'}): free some, then repeat the command")
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -142,7 +142,9 @@ class RunConfig:
         if len(owners) == 1:
             return owners[0]
         if owners:
-            raise MineganError(f"option {name!r} is ambiguous: write {' or '.join(f'{part}.{name}' for part in owners)}")
+            raise MineganError(
+                f"option {name!r} is ambiguous: write {' or '.join(f'{part}.{name}' for part in owners)}"
+            )
         raise MineganError(f"no part of this run has an option {name!r}; they are: {'; '.join(self._all_options())}")
 
     def _all_options(self) -> list[str]:

@@ -36,8 +36,9 @@ class StageOptimizers:
         lazy = penalty_every / (penalty_every + 1) if penalty_every > 1 else 1.0
         of_critic = {name: rate * lazy for name, rate in rates.items() if name.startswith("critic/")}
         of_others = {name: rate for name, rate in rates.items() if not name.startswith("critic/")}
-        self.critic = _adam(of_critic, groups, (betas[0] ** lazy, betas[1] ** lazy), previous and previous.critic)
-        self.miner = _adam(of_others, groups, betas, previous and previous.miner)
+        before = (previous.critic, previous.miner) if previous else (None, None)
+        self.critic: Adam | None = _adam(of_critic, groups, (betas[0] ** lazy, betas[1] ** lazy), before[0])
+        self.miner: Adam | None = _adam(of_others, groups, betas, before[1])
 
     def step_critic(self) -> None:
         """Apply the critic's gradients."""

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: metrics.jsonl, TensorBoard, sample grids, a progress bar. May import contracts only."""
+"""What a run tells while it goes on: metrics.jsonl, TensorBoard, sample grids, progress. May import contracts only."""
 
 from __future__ import annotations
 
@@ -19,6 +19,27 @@ if TYPE_CHECKING:
 METRICS = "metrics.jsonl"
 SECONDS_BETWEEN_LINES = 10.0
 """How often a line is printed where no progress bar can be drawn."""
+
+
+class Means:
+    """Means of named numbers since they were last cleared."""
+
+    def __init__(self) -> None:
+        self.totals: dict[str, list[float]] = {}  # name -> [sum, count]
+
+    def add(self, facts: Mapping[str, float]) -> None:
+        """One more value of each."""
+        for name, value in facts.items():
+            total, count = self.totals.get(name, (0.0, 0))
+            self.totals[name] = [total + value, count + 1]
+
+    def values(self) -> dict[str, float]:
+        """Name -> mean."""
+        return {name: total / count for name, (total, count) in self.totals.items()}
+
+    def clear(self) -> None:
+        """Start anew."""
+        self.totals = {}
 
 
 class Recorder:

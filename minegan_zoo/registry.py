@@ -10,8 +10,9 @@ import difflib
 import fnmatch
 import functools
 import importlib
+import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -132,7 +133,7 @@ class Registry(Generic[Entry]):
             return known[name]
         raise MineganError(" ".join(self._explain(name, list(known))))
 
-    def _explain(self, name: str, known: list[str]) -> Iterator[str]:
+    def _explain(self, name: str, known: Sequence[str]) -> Iterator[str]:
         yield f"unknown {self.noun} {name!r}."
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         if close:
@@ -144,7 +145,7 @@ class Registry(Generic[Entry]):
             yield f"{family!r} comes with the package {PUBLISHED[family]}: pip install {PUBLISHED[family]}."
         for plugin in catalogue().plugins:
             if plugin.error:
-                yield f"The plugin {plugin.name!r} ({plugin.distribution}) failed to load: {plugin.error}."
+                yield _failure(plugin)
 
 
 generators: Registry[contracts.GeneratorEntry] = Registry("generators")
@@ -170,16 +171,21 @@ def catalogue() -> Catalogue:
         try:
             collected = _collect(load(), plugin, entries)
         except (Exception, SystemExit) as error:  # whatever a foreign module does, the others must still load
-            if os.environ.get("MINEGAN_ZOO_STRICT") == "1":
-                raise
             reason = str(error) if isinstance(error, MineganError) else f"{type(error).__name__}: {error}"
-            loaded.append(replace(plugin, error=reason.strip().rstrip(".")))
+            failed = replace(plugin, error=reason.strip().rstrip(".:"))
+            if os.environ.get("MINEGAN_ZOO_STRICT") == "1":
+                raise MineganError(_failure(failed)) from error
+            loaded.append(failed)
             continue
         plugin = replace(plugin, entries=tuple(f"{kind}/{entry.name}" for kind, entry in collected))
         loaded.append(plugin)
         for kind, entry in collected:
             entries[kind][entry.name] = (entry, plugin)
     return Catalogue(tuple(loaded), entries)
+
+
+def _failure(plugin: Plugin) -> str:
+    return f"The plugin {plugin.name!r} ({plugin.distribution}) failed to load: {plugin.error}."
 
 
 def _discover() -> Iterator[tuple[Plugin, Callable[[], ModuleType]]]:
@@ -212,6 +218,7 @@ def _collect(
     def register(kind: str, entry: Any) -> None:
         if not isinstance(entry, KINDS[kind]):
             raise MineganError(f"register_{kind} got a {type(entry).__name__}, not a {KINDS[kind].__name__}")
+        _check_entry(entry, kind)
         if entry.name in taken[kind]:
             owner = taken[kind][entry.name][1]
             raise MineganError(
@@ -228,6 +235,21 @@ def _collect(
     return collected
 
 
+def _check_entry(entry: Any, kind: str) -> None:
+    """Whatever a listing will ask of the entry must work: its name, and its options by the builder's signature."""
+    if not isinstance(entry.name, str) or not entry.name:
+        raise MineganError(f"register_{kind} got an entry whose name is {entry.name!r}, not a text")
+    if not callable(entry.build):
+        raise MineganError(f"the build of {entry.name!r} in {kind} is {entry.build!r}, which is not callable")
+    try:
+        options = options_of(entry.build)
+    except Exception as error:  # annotations are foreign code
+        raise MineganError(f"the options of {entry.name!r} in {kind} cannot be read: {error}") from error
+    for option in options:
+        if option.default is inspect.Parameter.empty:
+            raise MineganError(f"the option {option.name!r} of {entry.name!r} in {kind} has no default")
+
+
 def _check_hooks(module: ModuleType, manager: pluggy.PluginManager) -> None:
     hooks = [f"register_{kind}" for kind in KINDS]
     registered = {caller.name for caller in manager.get_hookcallers(manager.get_plugins().pop()) or []}
@@ -237,7 +259,8 @@ def _check_hooks(module: ModuleType, manager: pluggy.PluginManager) -> None:
             close = difflib.get_close_matches(name, hooks, n=1)
             hint = f" (did you mean {close[0]}?)" if close else ""
             raise MineganError(f"it implements an unknown hook {name!r}{hint}; the hooks are {', '.join(hooks)}")
-        if name in hooks and callable(value) and name not in registered:
+        is_spec = vars(contracts).get(name) is value  # as after `from minegan_zoo.contracts import *`
+        if name in hooks and callable(value) and name not in registered and not is_spec:
             raise MineganError(f"its function {name!r} is not marked with @hookimpl from minegan_zoo.contracts")
 
 

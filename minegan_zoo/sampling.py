@@ -23,8 +23,8 @@ def sample_images(reference: str, n: int, seed: int | None, device: str | None) 
         return MinedGAN.load(folder).to(_device(device)).sample(n, seed)
     if Path(reference).exists() and "=" not in reference:
         raise MineganError(
-            f"{reference} holds no mined model; a source folder is sampled as FAMILY={reference}, an unfinished run has "
-            "no model yet"
+            f"{reference} holds no mined model; a source folder is sampled as FAMILY={reference}, an unfinished run "
+            "has no model yet"
         )
     name, _, weights = reference.partition("=")
     source = load_source(name, weights or None)

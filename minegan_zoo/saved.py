@@ -1,9 +1,9 @@
 """The model folder: a `MinedGAN` as safetensors, JSON and a card. May import what minegan may, and minegan.
 
-    model.json              schema, versions, canonical image, sources, miners, selector, critic
-    parts.safetensors       miners, selector, and a critic that no source brought
-    sources/0/ ...          a source folder each, or a model folder for a source that was mined itself
-    README.md               the card
+model.json         schema, versions, canonical image, sources, recipe, probabilities
+parts.safetensors  miners, selector, and a critic that no source brought
+sources/0/ ...     a source folder each, or a model folder for a source that was mined itself
+README.md          the card
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from torch import Tensor, nn
 
 from minegan_zoo import registry
 from minegan_zoo.atomic import written_aside
-from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, LoadedFrom, Miner, MineganError
-from minegan_zoo.minegan import MinedGAN, MinedSource, Recipe
+from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, LoadedFrom, MineganError, Miner
+from minegan_zoo.mined_source import MinedSource
+from minegan_zoo.minegan import MinedGAN, Recipe
 from minegan_zoo.sources import adopt_critic, as_module, inner_critic, load_source, open_source, save_source
 from minegan_zoo.weights import fetch, load_strict
 
@@ -130,7 +131,9 @@ def _open(folder: Path, origin: Mapping[str, Any]) -> GeneratorSource:
 
 def _recipe_of(model: MinedGAN) -> Recipe:
     if model.recipe is None:
-        raise MineganError("this model was put together by hand: set model.recipe to the registry calls that rebuild it")
+        raise MineganError(
+            "this model was put together by hand: set model.recipe to the registry calls that rebuild it"
+        )
     return model.recipe
 
 
@@ -141,7 +144,9 @@ def _read_facts(path: Path) -> dict[str, Any]:
         raise MineganError(f"{path} cannot be read as a model's facts ({error})") from error
     if not isinstance(facts, dict) or facts.get("schema") != SCHEMA:
         found = facts.get("schema") if isinstance(facts, dict) else None
-        raise MineganError(f"{path} has schema {found}; this version of minegan_zoo reads {SCHEMA}: upgrade minegan_zoo")
+        raise MineganError(
+            f"{path} has schema {found}; this version of minegan_zoo reads {SCHEMA}: upgrade minegan_zoo"
+        )
     return facts
 
 
@@ -188,7 +193,9 @@ def _licence(name: str) -> str:
     return card.licence if card and card.licence else "not stated"
 
 
-def open_any(reference: str, weights: str | None = None, source: int | None = None, **options: Any) -> list[GeneratorSource]:
+def open_any(
+    reference: str, weights: str | None = None, source: int | None = None, **options: Any
+) -> list[GeneratorSource]:
     """The sources that a name stands for: one, or all of a mined folder's, each with its miner."""
     if weights is None and is_model_folder(Path(reference)):
         if options:

@@ -6,7 +6,7 @@ Evaluation is injected. May import everything below it but no registry: it is ha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,33 +16,25 @@ import torch
 from torch import Generator, Tensor
 
 from minegan_zoo.averages import Averages
-from minegan_zoo.checkpoint import load_state, preserved_random_state, random_state, restore_random_state, save_state
+from minegan_zoo.batches import TargetBatches
+from minegan_zoo.checkpoint import load_state, random_state, restore_random_state, save_state
 from minegan_zoo.config import Training
 from minegan_zoo.contracts import (
     Augmentation,
     Batch,
     Critic,
-    GeneratorSource,
-    Miner,
     MineganError,
     Objective,
     Run,
-    Selector,
     Stage,
     Strategy,
 )
-from minegan_zoo.data import to_float
+from minegan_zoo.gallery import Evaluate, Gallery
 from minegan_zoo.minegan import MinedGAN, run_scores, selector_weights
 from minegan_zoo.optimizers import StageOptimizers
-from minegan_zoo.recorder import Recorder
+from minegan_zoo.recorder import Means, Recorder
 from minegan_zoo.sources import as_module, frozen, named_groups
 from minegan_zoo.stopping import StopRequest
-
-PREVIEW = 25
-"""How many images a sample grid holds."""
-
-Evaluate = Callable[[Callable[[int], Tensor]], Mapping[str, Any]]
-"""A sampler (n -> images) -> name of a metric -> its record as JSON values."""
 
 
 @dataclass
@@ -67,15 +59,14 @@ class Method:
     augmentation: Augmentation | None
 
 
-class Trainer(Run):
+class Trainer:
     """Trains a `MinedGAN` in place; `average()` is what is kept."""
 
     def __init__(
         self,
         model: MinedGAN,
         method: Method,
-        images: Tensor,
-        labels: Tensor | None,
+        target: TargetBatches,
         recorder: Callable[[int | None], Recorder],
         *,
         steps: int,
@@ -86,37 +77,19 @@ class Trainer(Run):
         autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
         evaluate: Evaluate | None = None,
     ) -> None:
-        """`images` (N, C, R, R) uint8 canonical and `labels` (N,) or None stay on the model's device."""
-        self.model, self.method = model, method
-        self.images, self.labels = images, labels
+        self.model, self.method, self.critic = model, method, method.critic
+        self.target = target
         self.batch, self.settings, self.folder = batch, settings, folder
-        self.autocast, self.evaluate = autocast, evaluate
+        self.autocast = autocast
         self.stages = method.strategy.stages(steps)
         self.rng = Generator().manual_seed(seed)
-        self.seed = seed
         self.position = Position()
         self.averages = Averages(settings.ema_images, settings.ema_rampup)
-        self.preview_u = torch.randn(PREVIEW, model.noise_dim, generator=Generator().manual_seed(seed))
+        self.gallery = Gallery(model.noise_dim, seed, evaluate)
         self.optimizers: StageOptimizers | None = None
         self.begun: int | None = None
-        self.totals: dict[str, tuple[float, int]] = {}
+        self.means = Means()
         self._new_recorder = recorder
-
-    @property
-    def sources(self) -> Sequence[GeneratorSource]:  # type: ignore[override]
-        return self.model.sources
-
-    @property
-    def miners(self) -> Sequence[Miner]:  # type: ignore[override]
-        return self.model.miners
-
-    @property
-    def critic(self) -> Critic:  # type: ignore[override]
-        return self.method.critic
-
-    @property
-    def selector(self) -> Selector:  # type: ignore[override]
-        return self.model.selector
 
     def average(self) -> MinedGAN:
         """The model with averaged weights wherever some were trained, in eval mode."""
@@ -132,7 +105,7 @@ class Trainer(Run):
         self.recorder = self._new_recorder(self.position.step if resumed else None)
         with self.recorder.showing(self.position.step), StopRequest() as stop:
             if not resumed:
-                self._show_start()
+                self.gallery.show_start(self.recorder, self.model, self.target.images)
             while True:
                 stage = self.stages[self.position.stage]
                 if self.begun != self.position.stage:
@@ -140,9 +113,9 @@ class Trainer(Run):
                 while self.position.stage_step < stage.steps:
                     self._step(stage)
                     if self.position.stage_step == stage.steps:
-                        self._show_end(stage)
+                        self.gallery.show_end(self.recorder, self.average(), stage.name, self.position.step)
                     elif self.position.step % self.settings.samples_every == 0:
-                        self._show_samples(stage, per_source=False)
+                        self.gallery.show(self.recorder, self.average(), stage.name, self.position.step)
                     if stop.requested:
                         self._save_state()
                         stop.leave()
@@ -174,10 +147,12 @@ class Trainer(Run):
             return {}
         objective, n = self.method.objective, self.batch
         # what the selector shows the critic
-        real, labels = self._real(n)
+        real, labels = self.target.images_and_labels(n, self.rng)
         draw = self.model.draw(n, self.rng, labels=labels)
         with self.autocast():
-            weights, _ = selector_weights(self.model, self.critic_scores, draw, self.rng, self.selector.critic_weights)
+            weights, _ = selector_weights(
+                self.model, self.critic_scores, draw, self.rng, self.model.selector.critic_weights
+            )
             fakes = self.model.run(draw, weights, gradient=False)
             # scores of both, augmented alike
             real, fake = self._augment(real), self._augment(fakes.images)
@@ -211,11 +186,10 @@ class Trainer(Run):
             return {}
         n = self.batch
         # what the selector gives weight to, run with gradient
-        draw = self.model.draw(n, self.rng, labels=self._fake_labels(n))
+        draw = self.model.draw(n, self.rng, labels=self.target.labels_alone(n, self.rng))
         with frozen(self.critic), self.autocast():
-            weights, scores = selector_weights(
-                self.model, self.critic_scores, draw, self.rng, self.selector.miner_weights
-            )
+            rule = self.model.selector.miner_weights
+            weights, scores = selector_weights(self.model, self.critic_scores, draw, self.rng, rule)
             fakes = self.model.run(draw, weights, gradient=True)
             labels = None if draw.labels is None else draw.labels[fakes.row]
             fake_scores = self.critic_scores(self._augment(fakes.images), labels).float()
@@ -227,25 +201,13 @@ class Trainer(Run):
             self.optimizers.miner.zero_grad(set_to_none=True)
             loss.backward()
         self.optimizers.step_miner()
-        self.selector.update(run_scores(fakes, fake_scores, weights.shape) if scores is None else scores)
+        self.model.selector.update(run_scores(fakes, fake_scores, weights.shape) if scores is None else scores)
         self.position.miner_updates += 1
         return facts
 
     def critic_scores(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """The critic as a function: images (n, C, H, W) -> (n,)."""
-        return as_module(self.critic)(images, labels)  # type: ignore[no-any-return]
-
-    def _real(self, n: int) -> tuple[Tensor, Tensor | None]:
-        """A batch of target images, without repeats where there are enough, and their labels."""
-        total = len(self.images)
-        rows = torch.cat([torch.randperm(total, generator=self.rng) for _ in range(-(-n // total))])[:n]
-        rows = rows.to(self.images.device)
-        return to_float(self.images[rows]), None if self.labels is None else self.labels[rows]
-
-    def _fake_labels(self, n: int) -> Tensor | None:
-        if self.labels is None:
-            return None
-        return self.labels[torch.randint(len(self.labels), (n,), generator=self.rng).to(self.labels.device)]
+        return as_module(self.critic)(images, labels)
 
     def _augment(self, images: Tensor) -> Tensor:
         return images if self.method.augmentation is None else as_module(self.method.augmentation)(images)
@@ -255,8 +217,10 @@ class Trainer(Run):
     def _begin(self, index: int) -> None:
         """Free what the stage trains, with optimizers that remember the last stage's moments."""
         stage = self.stages[index]
-        self.method.strategy.prepare(stage, self)
-        groups = named_groups(self.sources, self.miners, self.critic)
+        model = self.model
+        run = Run(model.sources, model.miners, self.critic, model.selector, self.rng)
+        self.method.strategy.prepare(stage, run)
+        groups = named_groups(model.sources, model.miners, self.critic)
         betas = (self.settings.beta1, self.settings.beta2)
         self.optimizers = StageOptimizers(stage, groups, betas, self.method.objective.penalty_every, self.optimizers)
         as_module(self.critic).train()
@@ -268,51 +232,17 @@ class Trainer(Run):
                 self.averages.add(name, module)
         self.begun = index
 
-    def _show_start(self) -> None:
-        """Targets, and every source before mining, on the same u as all later samples."""
-        self.recorder.samples("target", 0, to_float(self.images[:PREVIEW]), {"of": "target"})
-        for index in range(len(self.sources)):
-            images = self.model.sample_source(index, self.preview_u, mined=False)
-            self.recorder.samples(f"before-source-{index}", 0, images, {"of": "before", "source": index})
-            self._evaluate({"stage": "before", "source": index}, lambda n, i=index: self._sample_before(i, n))
-
-    def _show_end(self, stage: Stage) -> None:
-        self._show_samples(stage, per_source=True)
-        model = self.average()
-        self._evaluate({"stage": stage.name}, lambda n: model.sample(n, seed=self.seed))
-
-    def _show_samples(self, stage: Stage, *, per_source: bool) -> None:
-        model = self.average()
-        images = model.sample(PREVIEW, seed=self.seed, u=self.preview_u)
-        facts = {"of": "end" if per_source else "progress", "stage": stage.name}
-        self.recorder.samples(stage.name, self.position.step, images, facts)
-        for index in range(len(self.sources)) if per_source and len(self.sources) > 1 else ():
-            images = model.sample_source(index, self.preview_u)
-            facts = {"of": "source", "stage": stage.name, "source": index}
-            self.recorder.samples(f"{stage.name}-source-{index}", self.position.step, images, facts)
-
-    def _sample_before(self, index: int, n: int) -> Tensor:
-        u = torch.randn(n, self.model.noise_dim, generator=Generator().manual_seed(self.seed))
-        return self.model.sample_source(index, u, mined=False)
-
-    def _evaluate(self, facts: Mapping[str, Any], sample: Callable[[int], Tensor]) -> None:
-        if self.evaluate is not None:
-            with preserved_random_state():
-                self.recorder.event("evaluation", self.position.step, {**facts, "metrics": self.evaluate(sample)})
-
     def _record(self, facts: Mapping[str, float], seconds: float) -> None:
-        for name, value in {**facts, "seconds": seconds}.items():
-            total, count = self.totals.get(name, (0.0, 0))
-            self.totals[name] = (total + value, count + 1)
-        means = {name: total / count for name, (total, count) in self.totals.items()}
+        self.means.add({**facts, "seconds": seconds})
+        means = self.means.values()
         means["images_per_second"] = self.batch / means["seconds"]
         stage, step = self.stages[self.position.stage].name, self.position.step
         counts = {"critic_updates": self.position.critic_updates, "miner_updates": self.position.miner_updates}
-        shown = {**means, **counts, "p": self.selector.probabilities().tolist()}
+        shown = {**means, **counts, "p": self.model.selector.probabilities().tolist()}
         self.recorder.progress(stage, step, shown)
         if step % self.settings.log_every == 0 or self.position.stage_step == self.stages[self.position.stage].steps:
             self.recorder.step(stage, step, shown)
-            self.totals = {}
+            self.means.clear()
 
     # State
 
@@ -331,7 +261,7 @@ class Trainer(Run):
             "optimizers": self.optimizers.state_dict() if self.optimizers else {},
             "rng": self.rng.get_state(),
             "random": random_state(),
-            "totals": self.totals,
+            "means": self.means.totals,
         }
 
     def _resume(self) -> bool:
@@ -350,7 +280,7 @@ class Trainer(Run):
         self.optimizers.load_state_dict(state["optimizers"])
         self.rng.set_state(state["rng"])
         restore_random_state(state["random"])
-        self.totals = {name: (total, count) for name, (total, count) in state["totals"].items()}
+        self.means.totals = state["means"]
         return True
 
     def _check_finite(self, loss: Tensor, facts: Mapping[str, float], u: Tensor, images: Tensor) -> None:
@@ -362,7 +292,7 @@ class Trainer(Run):
             save_state(self.folder / "failed", self.position.step, {**self._state(), "batch": batch})
             place = f"the step's state and batch are in {self.folder / 'failed'}"
         raise MineganError(
-            f"the loss became non-finite at step {self.position.step + 1} ({', '.join(f'{k} {v}' for k, v in facts.items())}); "
-            f"{place}. Lower the learning rates (strategy.miner_lr, strategy.source_lr, strategy.critic_lr) or choose "
-            "another objective."
+            f"the loss became non-finite at step {self.position.step + 1} "
+            f"({', '.join(f'{name} {value}' for name, value in facts.items())}); {place}. Lower the learning rates "
+            "(strategy.miner_lr, strategy.source_lr, strategy.critic_lr) or choose another objective."
         )

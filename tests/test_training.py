@@ -71,7 +71,7 @@ def test_a_finished_run_is_not_trained_again_and_another_is_refused(tmp_path: Pa
     state = (tmp_path / "run" / "state").stat().st_mtime_ns
     assert_equal(weights(mine(tmp_path / "run")), weights(first))
     assert (tmp_path / "run" / "state").stat().st_mtime_ns == state
-    with pytest.raises(mz.MineganError, match="holds a run with other settings .*miner"):
+    with pytest.raises(mz.MineganError, match=r"holds a run with other settings .*miner"):
         mine(tmp_path / "run", **{"miner.width": 16})
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "letter.txt").write_text("dear")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,7 +25,7 @@ class ConvCritic(nn.Module, Critic):
         self.num_classes = num_classes
         widths = [min(width << level, max_width) for level in range(depth + 1)]
         self.stem = spectral_norm(nn.Conv2d(image.channels, widths[0], 3, padding=1))
-        self.blocks = nn.ModuleList(_Down(i, o) for i, o in zip(widths, widths[1:], strict=False))
+        self.blocks = nn.ModuleList(_Down(i, o) for i, o in pairwise(widths))
         self.body = spectral_norm(nn.Conv2d(widths[-1], widths[-1], 3, padding=1))
         self.score = spectral_norm(nn.Linear(widths[-1], 1))
         self.projection = spectral_norm(nn.Embedding(num_classes, widths[-1])) if num_classes else None
@@ -51,7 +53,7 @@ class ConvCritic(nn.Module, Critic):
             if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
                 # the parametrised weight is assigned through the property, as torch documents it
                 weight = torch.empty_like(module.weight)
-                module.weight = nn.init.orthogonal_(weight)  # type: ignore[assignment]
+                module.weight = nn.init.orthogonal_(weight)
             if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
                 module.bias.zero_()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from minegan_zoo.contracts import LatentSpace, Miner, MineganError
+from minegan_zoo.contracts import LatentSpace, MineganError, Miner
 
 
 class MLP(nn.Module, Miner):
@@ -25,9 +26,7 @@ class MLP(nn.Module, Miner):
         self.noise_dim = noise_dim
         self.latents = dict(latents)
         sizes = [noise_dim] + [width] * (depth - 1)
-        self.trunk = nn.Sequential(
-            *(module for i, o in zip(sizes, sizes[1:], strict=False) for module in (nn.Linear(i, o), nn.ReLU()))
-        )
+        self.trunk = nn.Sequential(*(module for i, o in pairwise(sizes) for module in (nn.Linear(i, o), nn.ReLU())))
         # names of latent spaces hold dots ("noise.0"), which module names may not
         self.heads = nn.ModuleList(nn.Linear(sizes[-1], math.prod(space.shape)) for space in latents.values())
 

@@ -203,11 +203,13 @@ class Stage:
     """Sources normalise by batch statistics (training from scratch) instead of the stored ones."""
 
 
-class Run(ABC):
+@dataclass(frozen=True)
+class Run:
     """What `Strategy.prepare` may touch."""
 
     sources: Sequence[GeneratorSource]
-    miners: Sequence[Miner | None]
+    miners: Sequence[Miner]
+    """One a source; none for a strategy that does not mine."""
     critic: Critic
     selector: Selector
     rng: Generator

@@ -1,0 +1,74 @@
+"""A source together with its miner, as a source of the next run. May import what minegan may, and minegan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Generator, Tensor, nn
+
+from minegan_zoo.contracts import Code, Critic, GeneratorSource, LatentSpace, MineganError, Miner, Shared
+from minegan_zoo.minegan import MinedGAN
+from minegan_zoo.registry import selectors
+from minegan_zoo.sources import inner_critic
+
+
+class MinedSource(nn.Module, GeneratorSource):
+    """A mined model of one source as a source again: its latent "z" is the base noise u."""
+
+    def __init__(self, model: MinedGAN, index: int = 0) -> None:
+        super().__init__()
+        if not model.miner_modules:
+            raise MineganError("this model was made without mining: use its source itself")
+        self.inner = model.source_modules[index]
+        self.miner = model.miner_modules[index]
+        self.recipe = model.recipe
+        self.image = self._source.image
+        self.latents: Mapping[str, LatentSpace] = {"z": LatentSpace((model.noise_dim,), "normal")}
+        self.inputs = (frozenset({"z"}),)
+        adopted = model.recipe.adopted if model.recipe else None
+        # the critic that trained the model is this source's own if it was adopted from it, or from nobody
+        trained = model.critic if adopted in (None, index) else None
+        self._critic = Shared(inner_critic(trained) if trained else self._source.own_critic())
+        self._critic_is_source = adopted == index or trained is None
+
+    @property
+    def _source(self) -> GeneratorSource:
+        return self.inner  # type: ignore[return-value]
+
+    def prior(self, n: int, keys: frozenset[str], rng: Generator) -> dict[str, Tensor]:
+        u = torch.randn(n, *self.latents["z"].shape, generator=rng, device=rng.device)
+        return {"z": u.to(next(self.parameters()).device)}
+
+    def synthesize(self, code: Code) -> Tensor:
+        if set(code) != {"z"}:
+            raise MineganError(f"a mined source takes the code 'z' alone, not {sorted(code)}")
+        mined = self.miner(code["z"])
+        missing = self._source.inputs[0] - set(mined)
+        if missing:
+            # one fixed draw: the same u gives the same image
+            fixed = self._source.prior(1, self._source.inputs[0], Generator().manual_seed(0))
+            mined |= {name: fixed[name].expand(len(code["z"]), *fixed[name].shape[1:]) for name in missing}
+        return self._source.synthesize(mined)
+
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        return {"miner": list(self.miner.parameters()), **self._source.groups()}
+
+    def own_critic(self) -> Critic | None:
+        return self._critic.value
+
+    def as_model(self, critic: Critic | None = None) -> MinedGAN:
+        """The same as a mined model of one source, with `critic` or the critic that trained it."""
+        selector = selectors.create("max", 1)
+        critic = critic or self.own_critic()
+        (noise_dim,) = self.latents["z"].shape
+        miner: Miner = self.miner  # type: ignore[assignment]
+        model = MinedGAN([self._source], [miner], selector, self.image, noise_dim, critic)
+        if self.recipe is not None:
+            adopted = 0 if self._critic_is_source else None
+            model.recipe = replace(self.recipe, selector="max", selector_options={}, adopted=adopted)
+        return model
+
+    def reset_parameters(self) -> None:
+        raise MineganError("a mined source cannot be trained from scratch: name the family instead")
