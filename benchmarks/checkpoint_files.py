@@ -38,6 +38,22 @@ def write_all(folder: Path) -> dict[str, Path]:
     return files
 
 
+def write_network(folder: Path, tensors: Mapping[str, Tensor]) -> dict[str, Path]:
+    """One network of these tensors, alone in a file of each format."""
+    whole, persistent = nn.Module(), Persistent("Generator", {})
+    for name, tensor in tensors.items():
+        whole.register_parameter(name, nn.Parameter(tensor))
+        persistent.register_parameter(name, nn.Parameter(tensor))
+    files = {name: folder / f"{name}.pt" for name in ("safetensors", "zip", "legacy", "module", "nvidia")}
+    save_file(dict(tensors), files["safetensors"])
+    torch.save(dict(tensors), files["zip"])
+    torch.save(dict(tensors), files["legacy"], _use_new_zipfile_serialization=False)
+    torch.save(whole, files["module"], _use_new_zipfile_serialization=False)
+    with _made_up(NVIDIA), files["nvidia"].open("wb") as file:
+        pickle.dump({"G_ema": persistent}, file, protocol=3)
+    return files
+
+
 def state_dict() -> dict[str, Tensor]:
     """Every dtype, an empty tensor, a scalar, and views that share a storage."""
     torch.manual_seed(0)
@@ -151,12 +167,14 @@ def _nvidia(path: Path) -> None:
         return Persistent(name, {"mapping": Persistent("MappingNetwork", {}), "synthesis": Persistent("Synthesis", {})})
 
     snapshot = {"G": network("Generator"), "D": network("Discriminator"), "G_ema": network("Generator")}
-    made_up = {
-        "torch_utils.persistence": {"_reconstruct_persistent_obj": _reconstruct_persistent_obj},
-        "dnnlib.util": {"EasyDict": EasyDict},
-    }
-    with _made_up(made_up), path.open("wb") as file:
+    with _made_up(NVIDIA), path.open("wb") as file:
         pickle.dump({**snapshot, "augment_pipe": None, "training_set_kwargs": EasyDict(path="x")}, file, protocol=3)
+
+
+NVIDIA: dict[str, dict[str, Any]] = {
+    "torch_utils.persistence": {"_reconstruct_persistent_obj": _reconstruct_persistent_obj},
+    "dnnlib.util": {"EasyDict": EasyDict},
+}
 
 
 @contextmanager

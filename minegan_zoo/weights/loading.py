@@ -35,6 +35,8 @@ def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], whose: str) ->
     if any(value.is_meta for value in expected.values()):
         # copies: a file mapped into memory must be free to change once it is loaded
         module.load_state_dict({key: value.clone() for key, value in tensors.items()}, strict=True, assign=True)
+        if left := [name for name, buffer in module.named_buffers() if buffer.is_meta]:
+            raise MineganError(f"{whose}: {', '.join(left)} of {type(module).__name__} has no value: it is not saved")
     else:
         module.load_state_dict(dict(tensors), strict=True)
 

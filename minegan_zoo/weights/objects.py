@@ -76,11 +76,11 @@ def make_complex(calls: Calls, real: Any, imaginary: Any) -> complex:
 def reconstruct(calls: Calls, of: Any, parent: Any, state: Any) -> Any:
     """`copyreg._reconstructor(of, parent, state)`: how protocols below 2 make an object."""
     made = calls.new(of, (), {})
-    if isinstance(made, Instance) and isinstance(state, list | dict):  # a subclass of list or dict
+    if isinstance(state, list | dict):  # of a subclass of list or dict
         calls.budget.step(len(state))
         if isinstance(state, dict):
-            made.pairs.update(state)
-        else:
+            (made.pairs if isinstance(made, Instance) else made).update(state)
+        elif isinstance(made, Instance):
             made.items.extend(state)
     return made
 

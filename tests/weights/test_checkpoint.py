@@ -159,6 +159,16 @@ def test_unsupported_tensors_are_named(tmp_path: Path, legacy: bool) -> None:
             read_checkpoint(tmp_path / name)
 
 
+def test_zip64_and_unaligned_records(files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Archives beyond 4 GiB have wide sizes and offsets; other writers do not align."""
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 50)
+    with zipfile.ZipFile(files["zip"]) as plain, zipfile.ZipFile(tmp_path / "wide.pt", "w") as wide:
+        for name in plain.namelist():
+            wide.writestr(name, plain.read(name))
+    assert b"PK\x06\x06" in (tmp_path / "wide.pt").read_bytes()
+    assert same(read_checkpoint(tmp_path / "wide.pt")["g_ema"], read_checkpoint(files["zip"])["g_ema"])
+
+
 def test_compressed_zip_and_torchscript(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     torch.save({"x": torch.zeros(1000)}, buffer)

@@ -25,6 +25,14 @@ def test_meta_modules_get_their_own_copy() -> None:
     assert net(torch.ones(1, 2)).tolist() == [[2.0, 2.0, 2.0]] and net.weight.requires_grad
 
 
+def test_buffers_that_nothing_fills_are_named() -> None:
+    with torch.device("meta"):
+        net = nn.Linear(2, 3)
+        net.register_buffer("window", torch.ones(3), persistent=False)
+    with pytest.raises(MineganError, match="window of Linear has no value"):
+        load_strict(net, {"weight": torch.ones(3, 2), "bias": torch.zeros(3)}, "file.pt")
+
+
 def test_names_everything_that_does_not_fit() -> None:
     net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
     tensors = {
