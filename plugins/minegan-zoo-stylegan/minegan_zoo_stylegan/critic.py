@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,8 @@ from minegan_zoo.contracts import Critic, ImageSpec, MineganError
 from .activation import Activation
 from .fir import Fir
 from .linear import EqualLinear
-from .mapping import Mapping, MappingConfig
+from .mapping import Mapping as LabelMapping
+from .mapping import MappingConfig
 from .minibatch import append_deviation
 from .stylegan2 import Architecture
 
@@ -35,6 +37,18 @@ class CriticConfig:
     """None = the whole batch."""
     deviation_planes: int = 1
     labels: MappingConfig | None = None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any] | None) -> Self | None:
+        if data is None:
+            return None
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
+        }
+        labels = data["labels"]
+        if labels is not None:
+            fields["labels"] = MappingConfig(**labels | {"widths": tuple(labels["widths"])})
+        return cls(**fields)
 
 
 class ConvLayer(nn.Module):
@@ -137,8 +151,8 @@ class ResidualCritic(nn.Module, Critic):
     def __init__(self, config: CriticConfig) -> None:
         super().__init__()
         self.image = ImageSpec(config.channels, 2 << len(config.widths))
-        self.blocks = nn.ModuleList(CriticBlock(config, i) for i in reversed(range(1, len(config.widths))))
-        self.labels = Mapping(config.labels) if config.labels else None
+        self.blocks = nn.ModuleList(CriticBlock(config, i) for i in range(1, len(config.widths)))
+        self.labels = LabelMapping(config.labels) if config.labels else None
         self.num_classes = config.labels.num_classes if config.labels else 0
         self.head = CriticHead(config)
 
@@ -148,8 +162,8 @@ class ResidualCritic(nn.Module, Critic):
                 module.reset_parameters()
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
-        names = [f"body.{self.image.resolution >> i}" for i in range(len(self.blocks))]
-        groups = {name: list(block.parameters()) for name, block in zip(names, self.blocks, strict=True)}
+        body = {f"body.{8 << i}": list(block.parameters()) for i, block in enumerate(self.blocks)}
+        groups = dict(reversed(body.items()))
         if self.labels is not None:
             groups["labels"] = list(self.labels.parameters())
         return groups | {"head": list(self.head.parameters())}
@@ -159,7 +173,7 @@ class ResidualCritic(nn.Module, Critic):
         if images.shape[1:] != expected:
             raise MineganError(f"this critic scores {self.image} images, got {tuple(images.shape)}")
         x = None
-        for block in self.blocks:
+        for block in reversed(self.blocks):
             x, images = block(x, images)
         scores: Tensor = self.head(x, images)
         if self.labels is None:

@@ -73,7 +73,7 @@ class StyleSource(nn.Module, GeneratorSource):
         self.synthesis: Any = synthesis
         self.image, self.num_classes = synthesis.image, mapping.num_classes
         self.sampling, self.stored_mean = sampling, stored_mean
-        self.register_buffer("w_mean", torch.zeros(synthesis.w_dim), persistent=stored_mean)
+        self.register_buffer("w_mean", torch.zeros(synthesis.w_dim))
         self._config, self._critic = config, Shared(critic)
         self.latents = self._latents(mapping, synthesis)
         self._noise_keys = [f"noise.{k}" for k in range(len(synthesis.noise_sizes))]

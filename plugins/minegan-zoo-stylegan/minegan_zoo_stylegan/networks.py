@@ -1,0 +1,107 @@
+"""What every reader gives and every builder takes: a configuration and the tensors that fit it. Imports torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any, ClassVar, Protocol, Self
+
+import torch
+from torch import Tensor, nn
+
+from minegan_zoo.contracts import MineganError
+from minegan_zoo.weights import load_strict
+
+from .source import Sampling, StyleSource
+
+
+class Config(Protocol):
+    """Everything about a generator and its discriminator but the tensors: a frozen dataclass of JSON values."""
+
+    family: ClassVar[str]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self: ...
+
+    def network(self, sampling: Sampling) -> StyleSource:
+        """Networks whose parameters are not yet set."""
+
+    def cropped(self, resolution: int | None, alpha: float | None) -> Self:
+        """The network that ends at `resolution`, with the fade `alpha`; None leaves them as they are."""
+
+    def shape(self) -> Mapping[str, Any]:
+        """What options may repeat."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Tensors under this plugin's names; `critic` is None where there is no discriminator."""
+
+    config: Config
+    generator: Mapping[str, Tensor]
+    critic: Mapping[str, Tensor] | None
+
+    def cropped(self, resolution: int | None, alpha: float | None, whose: str) -> Networks:
+        """What a smaller network needs of the tensors."""
+        small = self.config.cropped(resolution, alpha)
+        if small == self.config:
+            return self
+        with torch.device("meta"):
+            network = small.network(Sampling())
+        critic = network.own_critic()
+        return Networks(
+            small,
+            _selected(network, self.generator, whose),
+            _selected(critic, self.critic, whose)
+            if isinstance(critic, nn.Module) and self.critic is not None
+            else None,
+        )
+
+    def check(self, options: Mapping[str, Any], whose: str) -> None:
+        """Options that random networks need may repeat what the file says, not contradict it."""
+        shape = self.config.shape()
+        for name, value in options.items():
+            if value is not None and value != shape.get(name, value):
+                raise MineganError(f"{whose} has {name}={shape[name]}, not {value}: leave the option out")
+
+    def source(self, sampling: Sampling, whose: str) -> StyleSource:
+        source = self.config.network(sampling)
+        load_strict(source, self.generator, f"{whose} (generator)")
+        critic = source.own_critic()
+        if isinstance(critic, nn.Module):
+            if self.critic is None:
+                raise MineganError(f"{whose} describes a discriminator, but holds none: save the source again")
+            load_strict(critic, self.critic, f"{whose} (discriminator)")
+            critic.eval()
+        source.finish_loading()
+        return source.eval()
+
+
+def _selected(network: nn.Module, tensors: Mapping[str, Tensor], whose: str) -> dict[str, Tensor]:
+    names = network.state_dict()
+    missing = [name for name in names if name not in tensors]
+    if missing:
+        raise MineganError(f"{whose} cannot be cropped or faded so: it lacks {', '.join(missing[:4])}")
+    return {name: tensors[name] for name in names}
+
+
+def random_source(config: Config, sampling: Sampling) -> StyleSource:
+    """Both networks drawn from their initial distributions."""
+    source = config.network(sampling)
+    source.reset_parameters()
+    critic = source.own_critic()
+    if critic is not None:
+        critic.reset_parameters()
+    return source.eval()
+
+
+def to_json(config: Config) -> dict[str, Any]:
+    assert is_dataclass(config) and not isinstance(config, type)
+    data: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    return data
+
+
+def with_tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments of a frozen dataclass from JSON."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
