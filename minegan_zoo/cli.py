@@ -1,4 +1,4 @@
-"""The command line: arguments in, calls to the library, tables out; no logic of its own.
+"""The console script: arguments in, calls to the library, tables out; no logic of its own.
 
 Nothing here imports torch before a command needs it: `--help`, `list`, `info` and `plugins` stay quick.
 """
@@ -6,191 +6,29 @@ Nothing here imports torch before a command needs it: `--help`, `list`, `info` a
 from __future__ import annotations
 
 import errno
-import json
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from minegan_zoo.commands import checkpoints, listing, training
+from minegan_zoo.commands.console import fail, say
 from minegan_zoo.contracts import MineganError
-
-if TYPE_CHECKING:
-    from minegan_zoo.config import RunConfig
 
 app = typer.Typer(
     help="Turn pretrained GANs into a generator of your domain, from few images (MineGAN).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-Sources = Annotated[list[str] | None, typer.Argument(help="NAME, NAME=WEIGHTS or an earlier run's model folder.")]
-Out = Annotated[Path | None, typer.Option(help="The run folder; the same command again resumes it.")]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of a part, as in miner.width=256.")
-]
-Test = Annotated[str | None, typer.Option(help="Images for FID that training never sees.")]
-Steps = Annotated[int | None, typer.Option(help="Training steps.")]
-Batch = Annotated[int | None, typer.Option(help="Images per step.")]
-Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
-Device = Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")]
-Limit = Annotated[int | None, typer.Option(help="Use this many images, a seeded subset.")]
-Objective = Annotated[str | None, typer.Option(help="wgan-gp, logistic, hinge, ...")]
-Augmentation = Annotated[str | None, typer.Option(help="diffaugment, ...")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-@app.command()
-def mine(
-    sources: Sources = None,
-    target: Annotated[str | None, typer.Option(help="Folder, archive or torchvision:NAME of target images.")] = None,
-    out: Out = None,
-    strategy: Annotated[str | None, typer.Option(help="minegan, minegan-noft, transfergan, scratch, ...")] = None,
-    miner: Annotated[str | None, typer.Option(help="mlp, ...")] = None,
-    selector: Annotated[str | None, typer.Option(help="mixture, max, ...")] = None,
-    critic: Annotated[str | None, typer.Option(help="source (a source's discriminator), conv, ...")] = None,
-    objective: Objective = None,
-    augmentation: Augmentation = None,
-    steps: Steps = None,
-    batch: Batch = None,
-    seed: Seed = None,
-    resolution: Annotated[int | None, typer.Option(help="Of the canonical image that the critic sees.")] = None,
-    limit: Limit = None,
-    test: Test = None,
-    device: Device = None,
-    set_: Settings = None,
-    config: Annotated[Path | None, typer.Option(help="A run's TOML; what else is given overrides it.")] = None,
-    dry_run: Annotated[bool, typer.Option(help="Check and show everything, train nothing.")] = False,
-) -> None:
-    """Mine pretrained sources for a target domain."""
-    from minegan_zoo.config import Choice, RunConfig, SourceChoice
-
-    if config is None and (not sources or target is None):
-        raise MineganError("name the sources and the images: minegan-zoo mine SOURCE... --target FOLDER --out RUN")
-    given: dict[str, Any] = {
-        "target": target, "steps": steps, "batch": batch, "seed": seed, "resolution": resolution, "limit": limit,
-        "test": test, "device": device,
-    }  # fmt: skip
-    if sources:
-        given["sources"] = tuple(SourceChoice.parse(source) for source in sources)
-    for part, name in {
-        "strategy": strategy, "miner": miner, "selector": selector, "critic": critic, "objective": objective,
-        "augmentation": augmentation,
-    }.items():  # fmt: skip
-        given[part] = Choice(name) if name else None
-    _run(_configure(RunConfig.read(config) if config else None, given, set_), out, dry_run=dry_run)
-
-
-@app.command()
-def pretrain(
-    family: Annotated[str, typer.Argument(help="A family: biggan, progan, stylegan2, ...")],
-    images: Annotated[str, typer.Option(help="Folder, archive or torchvision:NAME of training images.")],
-    out: Out = None,
-    labels: Annotated[bool, typer.Option(help="Condition on the images' classes.")] = False,
-    objective: Objective = None,
-    augmentation: Augmentation = None,
-    steps: Steps = None,
-    batch: Batch = None,
-    seed: Seed = None,
-    limit: Limit = None,
-    test: Test = None,
-    device: Device = None,
-    set_: Settings = None,
-) -> None:
-    """Train a source from random weights; OUT/model is then FAMILY=OUT/model."""
-    from minegan_zoo.api import run_pretraining
-    from minegan_zoo.config import Choice, RunConfig, SourceChoice
-    from minegan_zoo.registry import generators
-
-    _need_out(out)
-    architecture = {option.name for option in generators.info(family).options}
-    settings = _parse_settings(set_)
-    own = {key: settings.pop(key) for key in list(settings) if key in architecture}
-    given: dict[str, Any] = {
-        "sources": (SourceChoice(family, None, generators.check(family, own)),), "target": images, "labels": labels,
-        "steps": steps, "batch": batch, "seed": seed, "limit": limit, "test": test, "device": device,
-        "strategy": Choice("scratch"), "objective": Choice(objective) if objective else None,
-        "augmentation": Choice(augmentation) if augmentation else None,
-    }  # fmt: skip
-    config = RunConfig(**{name: value for name, value in given.items() if value is not None})
-    run_pretraining(config.with_options(settings), out)
-    _say(f"trained: {family}={out}/model")
-
-
-@app.command()
-def demo(
-    out: Annotated[Path, typer.Option(help="The run folder.")] = Path("runs/demo"),
-    steps: Steps = None,
-    seed: Seed = None,
-) -> None:
-    """Mine three bundled sources of three families for 100 images of one kind of shoe."""
-    from minegan_zoo.demo import demo_config
-
-    _run(_configure(demo_config(), {"steps": steps, "seed": seed}, None), out, dry_run=False)
-
-
-@app.command()
-def sample(
-    model: Annotated[str, typer.Argument(help="A run or model folder, or the name of a source.")],
-    n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many images.")] = 64,
-    out: Annotated[Path, typer.Option(help="A PNG file, or a folder with --separate.")] = Path("samples.png"),
-    separate: Annotated[bool, typer.Option(help="One file an image.")] = False,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same images.")] = None,
-    device: Device = None,
-) -> None:
-    """Write samples of a mined model, or of a source as it is."""
-    from minegan_zoo.sampling import sample_images, write_samples
-
-    _say(f"wrote {write_samples(sample_images(model, n, seed, device), out, separate=separate)}")
-
-
-@app.command("list")
-def list_(
-    kind: Annotated[str | None, typer.Argument(help="generators, miners, critics, selectors, objectives, ...")] = None,
-    pattern: Annotated[str, typer.Argument(help="Shell-style, as in 'stylegan2*'.")] = "*",
-    json_: Json = False,
-) -> None:
-    """List what is installed."""
-    from minegan_zoo.registry import KINDS, by_kind
-
-    if kind is not None and kind not in KINDS:
-        raise MineganError(f"unknown kind {kind!r}; the kinds are {', '.join(KINDS)}")
-    rows = [
-        {"kind": name, "name": entry, "summary": by_kind(name).info(entry).summary}
-        for name in ([kind] if kind else KINDS)
-        for entry in by_kind(name).list(pattern)
-    ]
-    if json_:
-        print(json.dumps(rows, indent=2))
-    else:
-        _table(["kind", "name", "what"], [[row["kind"], row["name"], row["summary"]] for row in rows])
-
-
-@app.command()
-def info(name: str, json_: Json = False) -> None:
-    """Show what is known of a name: options, latent spaces, card."""
-    from minegan_zoo.registry import describe
-
-    facts = describe(name)
-    if json_:
-        print(json.dumps(facts, indent=2))
-    else:
-        _table(["", name], [[key, value if isinstance(value, str) else _lines(value)] for key, value in facts.items()])
-
-
-@app.command()
-def plugins(json_: Json = False) -> None:
-    """Show the plugins that were found, and why any of them failed."""
-    from minegan_zoo.registry import plugins as found
-
-    if json_:
-        print(json.dumps([vars(plugin) for plugin in found()], indent=2))
-        return
-    rows = [[p.name, f"{p.distribution} {p.version}", p.error or f"{len(p.entries)} entries"] for p in found()]
-    _table(["plugin", "package", "state"], rows)
+app.command()(training.mine)
+app.command()(training.sample)
+app.command()(training.pretrain)
+app.command()(training.demo)
+app.command("list")(listing.list_)
+app.command()(listing.info)
+app.command()(listing.plugins)
+app.command()(checkpoints.inspect)
+app.command()(checkpoints.convert)
 
 
 def main() -> None:
@@ -198,9 +36,9 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except MineganError as error:
-        code = _fail(str(error))
+        code = fail(str(error))
     except click.exceptions.Abort:
-        Console(stderr=True).print("interrupted; what was saved resumes with the same command", highlight=False)
+        say("interrupted; what was saved resumes with the same command")
         code = 130
     except click.ClickException as error:
         error.show()
@@ -208,65 +46,5 @@ def main() -> None:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        code = _fail(f"the disk is full ({error.filename or 'while writing'}): free some, then repeat the command")
+        code = fail(f"the disk is full ({error.filename or 'while writing'}): free some, then repeat the command")
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _run(config: RunConfig, out: Path | None, *, dry_run: bool) -> None:
-    from minegan_zoo.api import check, run
-
-    if dry_run:
-        print(check(config))
-        return
-    run(config, _need_out(out))
-    _say(f"finished: {out}/report.html shows it; sample it with: minegan-zoo sample {out}/model")
-
-
-def _configure(base: RunConfig | None, given: dict[str, Any], settings: list[str] | None) -> RunConfig:
-    import dataclasses
-
-    from minegan_zoo.config import RunConfig
-
-    wanted = {name: value for name, value in given.items() if value is not None}
-    config = dataclasses.replace(base, **wanted) if base else RunConfig(**wanted)
-    return config.with_options(_parse_settings(settings))
-
-
-def _need_out(out: Path | None) -> Path:
-    if out is None:
-        raise MineganError("name a folder for the run: --out runs/NAME")
-    return out
-
-
-def _parse_settings(settings: list[str] | None) -> dict[str, str]:
-    pairs = {}
-    for setting in settings or []:
-        key, separator, value = setting.partition("=")
-        if not separator or not key:
-            raise MineganError(f"--set takes KEY=VALUE, not {setting!r}")
-        pairs[key] = value
-    return pairs
-
-
-def _lines(values: Any) -> str:
-    if isinstance(values, dict):
-        return "\n".join(f"{key}: {value}" for key, value in values.items())
-    return "\n".join(map(str, values))
-
-
-def _table(header: list[str], rows: list[list[str]]) -> None:
-    # where nobody watches, lines must not be cut to a terminal's width
-    console = Console(width=None if sys.stdout.isatty() else 400)
-    table = Table(*header, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(cell.replace("[", "\\[") for cell in row))
-    console.print(table, highlight=False)
-
-
-def _say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False, soft_wrap=True)
-
-
-def _fail(text: str) -> int:
-    Console(stderr=True).print(f"error: {text}", highlight=False, markup=False, soft_wrap=True)
-    return 1

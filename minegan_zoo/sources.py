@@ -16,7 +16,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from minegan_zoo.contracts import Critic, GeneratorEntry, GeneratorSource, ImageSpec, LoadedFrom, Miner, MineganError
+from minegan_zoo.contracts import Critic, GeneratorEntry, GeneratorSource, ImageSpec, LoadedFrom, MineganError, Miner
+from minegan_zoo.options import options_of
 from minegan_zoo.registry import generators
 from minegan_zoo.weights import SavedSource, fetch, is_source_folder, load_strict, read_source, write_source
 
@@ -75,8 +76,11 @@ def open_source(folder: Path, loaded_from: LoadedFrom) -> GeneratorSource:
         raise MineganError(f"{folder} is not a source folder: it holds no source.json")
     saved = read_source(folder)
     if saved.config is not None:
-        options = {name: value for name, value in saved.options.items() if name not in saved.config}
-        source = generators.entry(saved.family).build(folder, **generators.check(saved.family, options))
+        entry = generators.entry(saved.family)
+        # options whose default is None are inferred from what is saved
+        kept = {option.name for option in options_of(entry.build) if option.default is not None}
+        options = {name: value for name, value in saved.options.items() if name in kept}
+        source = entry.build(folder, **generators.check(saved.family, options))
     else:
         source = load_source(loaded_from.name, loaded_from.weights, **loaded_from.options)
         load_strict(as_module(source), saved.generator, f"the source {loaded_from.name!r} in {folder}")

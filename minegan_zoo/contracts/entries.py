@@ -21,6 +21,8 @@ from minegan_zoo.contracts.specs import Card, ImageSpec, LatentSpace
 class GeneratorEntry:
     """`build(weights, *, ...) -> GeneratorSource`; weights is a local file or folder, or None for random weights.
 
+    Options whose default is None are inferred from the weights where there are any (and from a source's `config`).
+
     `image` and `latents` are None for a family entry, which infers them from the checkpoint.
     """
 

@@ -43,6 +43,8 @@ class GeneratorSource(ABC):
     num_classes: int = 0
     """0 = unconditional."""
     loaded_from: LoadedFrom | None = None
+    checkpoint_format: str = ""
+    """Whose format the weights came in, in a few words; set by the family's builder."""
 
     @abstractmethod
     def prior(self, n: int, keys: frozenset[str], rng: Generator) -> dict[str, Tensor]:
