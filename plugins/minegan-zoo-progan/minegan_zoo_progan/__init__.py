@@ -35,14 +35,13 @@ def build(
     tanh: bool | None = None,
     ema: bool = True,
 ) -> ProGAN:
-    """ProGAN from `weights`, or random where they are None.
+    """ProGAN: pytorch_GAN_zoo's PGAN and rosinality's checkpoints, source folders, or random without weights.
 
-    Weights are a source folder, a pytorch_GAN_zoo PGAN checkpoint, or rosinality's ProGAN. `resolution` crops their
-    pyramid, `alpha` sets the fade (share of the highest resolution), `leak`, `equalized` (learning rate) and `tanh`
-    (after the last RGB layer) override what the file says or the reference's default, and `ema=False` takes the raw
-    weights instead of the averaged ones. The other options are for random weights: `resolution` (default 128),
-    `channels` (3), `num_classes` (0), `z_dim` (512), min(`channel_max`, `channel_base` / r) features at resolution r
-    (512, 16384). A random network has RGB layers only where they are in use.
+    `resolution` crops the weights' pyramid, `alpha` sets the fade (share of the highest resolution), `leak`,
+    `equalized` (learning rate) and `tanh` (after the last RGB layer) override what the file says or the reference's
+    default, and `ema=False` takes the raw weights instead of the averaged ones. The other options are for random
+    weights: `resolution` (default 128), `channels` (3), `num_classes` (0), `z_dim` (512), min(`channel_max`,
+    `channel_base` / r) features at resolution r (512, 16384). A random network has only the RGB layers in use.
     """
     from . import building
 
