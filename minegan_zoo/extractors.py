@@ -23,7 +23,7 @@ from torch_fidelity.utils import create_feature_extractor
 from minegan_zoo.contracts import MineganError
 
 BUNDLED = "fashion-mnist-32"
-BUNDLED_SHA256 = "cc323d0480036cca000fdafaa763bcea5e3ebbb843094f9ed4f0c3755056f147"
+BUNDLED_SHA256 = "ca0933a5d3530991d6c9607a74a66a6d6585de3e509777477de4f9550c045ef5"
 LAYER = "features"
 
 
