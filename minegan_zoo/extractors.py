@@ -126,7 +126,7 @@ class SmallFeatures(nn.Module):
         return scores
 
 
-class _OneLayer(FeatureExtractorBase):  # type: ignore[misc]
+class _OneLayer(FeatureExtractorBase):
     """What torch-fidelity asks of an extractor with one layer of features, uncompiled."""
 
     resize: str
