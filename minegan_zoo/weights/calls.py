@@ -58,6 +58,7 @@ HARMLESS = {
 }
 """Calls and instances that are left as records although their names look like a function's or the library's."""
 
+PLAIN_KEYS = (str, float, bool, bytes, type(None), Name, Instance, View)
 STEPS_PER_ODD_KEY = 1000
 """Hashes of such keys are no secret, so that a file could make them collide."""
 
@@ -79,6 +80,8 @@ class Calls:
                 return known(self, *args)
             except TypeError as error:  # another number of arguments than the function takes
                 raise MineganError(f"calls {function} with arguments that it does not take") from error
+        if not function.name.rpartition(".")[2].lstrip("_")[:1].isupper() and _key(function) not in HARMLESS:
+            raise _refusal(function)  # it is named like a function
         return self.new(function, args, {})
 
     def new(self, of: Any, args: Any, keywords: Any) -> Any:
@@ -87,8 +90,8 @@ class Calls:
             raise MineganError("makes an object of something that is not a named class: do not trust it")
         if _key(of) in DICTS:
             return {}
-        if _key(of) not in HARMLESS and _is_refused(of):
-            raise MineganError(f"asks to call {of} when it is read, which no checkpoint needs: do not trust this file")
+        if _key(of)[0].partition(".")[0] in sys.stdlib_module_names and _key(of) not in HARMLESS:
+            raise _refusal(of)
         return Instance(of, (*args, keywords) if keywords else args)
 
     def set_state(self, target: Any, state: Any) -> None:
@@ -110,7 +113,7 @@ class Calls:
 
     def check_key(self, key: Any) -> None:
         """Raises MineganError for keys that are not scalars, flat tuples of them, or objects known by identity."""
-        if isinstance(key, str | float | bool | bytes | None | Name | Instance | View):
+        if isinstance(key, PLAIN_KEYS):
             return
         if isinstance(key, int) or (isinstance(key, tuple) and all(isinstance(part, str | int) for part in key)):
             if not (isinstance(key, int) and abs(key) < 1 << 62):
@@ -123,10 +126,8 @@ def _key(name: Name) -> tuple[str, str]:
     return ALIASES.get(name.module, name.module), name.name
 
 
-def _is_refused(name: Name) -> bool:
-    package = ALIASES.get(name.module, name.module).partition(".")[0]
-    last = name.name.rpartition(".")[2].lstrip("_")
-    return package in sys.stdlib_module_names or not last[:1].isupper()
+def _refusal(name: Name) -> MineganError:
+    return MineganError(f"asks to call {name} when it is read, which no checkpoint needs: do not trust this file")
 
 
 CALLS: dict[tuple[str, str], Callable[..., Any]] = {

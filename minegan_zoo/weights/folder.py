@@ -1,4 +1,4 @@
-"""A *source folder*: how this project keeps a generator and its discriminator on disk. May import contracts only.
+"""A *source folder*: how this project keeps a generator and its discriminator on disk. Imports contracts and atomic.
 
     source.json                 {"schema": 1, "family": ..., "config": {...}, "options": {...}}
     generator.safetensors       the generator's state dict
@@ -10,11 +10,7 @@ Tensors may be float16 on disk; in memory they are at least float32.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from minegan_zoo.atomic import written_aside
 from minegan_zoo.contracts import MineganError
 
 SCHEMA = 1
@@ -74,21 +71,11 @@ def write_source(folder: Path, source: SavedSource, dtype: torch.dtype | None = 
         text = json.dumps(facts, indent=2, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise MineganError(f"{folder}: config or options of {source.family} are not JSON: {error}") from error
-    aside: Path | None = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        aside.chmod(0o777 & ~_umask())  # mkdtemp's own mode would hide the folder from other users
+    with written_aside(folder) as aside:
         _write_safetensors(aside / GENERATOR, source.generator, dtype)
         if source.discriminator is not None:
             _write_safetensors(aside / DISCRIMINATOR, source.discriminator, dtype)
-        _write_text(aside / FACTS, text + "\n")
-        _swap_in(aside, folder)
-    except (OSError, SafetensorError) as error:
-        raise MineganError(f"cannot write {folder}: {error} (is the disk full?)") from error
-    finally:
-        if aside is not None:
-            shutil.rmtree(aside, ignore_errors=True)
+        (aside / FACTS).write_text(text + "\n", "utf-8")
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -131,38 +118,9 @@ def _write_safetensors(path: Path, tensors: Mapping[str, Tensor], dtype: torch.d
             value = value.clone()
         seen.add(value.untyped_storage().data_ptr())
         stored[name] = value.contiguous()
-    save_file(stored, path)
-    with safe_open(path, framework="pt"):  # a short write shows here, not months later
-        pass
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _write_text(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _swap_in(aside: Path, folder: Path) -> None:
-    if not is_source_folder(folder):
-        aside.rename(folder)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        folder.rename(old)
-        try:
-            aside.rename(folder)
-        except OSError:
-            with suppress(OSError):
-                old.rename(folder)
-            raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        save_file(stored, path)
+        with safe_open(path, framework="pt"):  # a short write shows here, not months later
+            pass
+    except SafetensorError as error:
+        raise OSError(str(error)) from error

@@ -13,10 +13,11 @@ from minegan_zoo.weights.inert import Array, Dtype, Instance, Name, Storage, Vie
 from minegan_zoo.weights.mapping import MappedFile
 from minegan_zoo.weights.record import Record
 
-DEEPEST = 120
+DEEPEST = 100
 LARGEST = 2_000_000
 """Nodes of the tree with shared parts counted wherever they occur, so that any walk over it ends."""
 
+SCALARS = (str, int, float, complex, bytes)
 ARRAY_DTYPES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "b1", "c8", "c16"}
 
 
@@ -33,7 +34,7 @@ class Tree:
         return self._grow(node)[0]
 
     def _grow(self, node: Any) -> tuple[Any, int]:
-        if node is None or isinstance(node, str | int | float | complex | bytes):
+        if node is None or isinstance(node, SCALARS):
             return node, 1
         if id(node) in self._done:
             return self._done[id(node)][:2]

@@ -130,6 +130,10 @@ REFUSED = {
         "torch._tensor", "_rebuild_from_type_v2", named("os", "system"), b"N", text("x") + b"\x85"
     ),
     "call of a call": call("evil", "Class") + text(TOUCH) + b"\x85R",
+    "tensor of a tensor, endlessly": named("torch._tensor", "_rebuild_from_type_v2")
+    + b"q\x00)q\x01"
+    + b"h\x00Nh\x01\x87q\x010" * 10_000
+    + b"h\x00h\x01R",
     "partial, called": call("functools", "partial", named("os", "system"), text(TOUCH)) + b")R",
     "codecs": call("_codecs", "decode", b"C\x01x", text("zip")),
     "odd encoding": call("_codecs", "encode", text("x"), text("rot13")),
@@ -211,8 +215,8 @@ def test_billion_laughs(canary: Canary, tmp_path: Path, kind: bytes) -> None:
 
 
 def test_inert_records(canary: Canary, tmp_path: Path) -> None:
-    """Classes of others and mentions of functions are data."""
-    made = named("evil", "Other") + b")\x81}" + text("__class__") + text("os.system") + b"sb"
+    """Classes of others, whatever their names, and mentions of functions are data."""
+    made = named("evil", "other") + b")\x81}" + text("__class__") + text("os.system") + b"sb"
     listed = b"](" + named("os", "system") + call("evil", "Class", text("x")) + made + b"e"
     mention, called, new = read(canary, tmp_path / "file.pkl", PROTO + listed + b".")
     assert isinstance(mention, Record) and str(mention) == "Record(os.system)" and mention.state is None
