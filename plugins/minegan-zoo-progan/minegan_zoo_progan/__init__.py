@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from minegan_zoo.contracts import API, GeneratorEntry, ImageSpec, LatentSpace, MineganError, hookimpl
 
+from . import bundled
 from .cards import LATENTS, PRETRAINED
 
 if TYPE_CHECKING:
@@ -85,3 +86,4 @@ def register_generators(register: Callable[[GeneratorEntry], None]) -> None:
     register(GeneratorEntry("progan.tiny", build_tiny, image=ImageSpec(3, 16), latents=latents))
     for tag, (image, card) in PRETRAINED.items():
         register(GeneratorEntry(f"progan.{tag}", build, image=image, latents=LATENTS, card=card))
+    register(GeneratorEntry("progan.fashion-tops-32", build, bundled.IMAGE, bundled.LATENTS, bundled.TOPS))

@@ -8,6 +8,8 @@ from typing import Literal
 
 from minegan_zoo.contracts import API, GeneratorEntry, GeneratorSource, ImageSpec, LatentSpace, hookimpl
 
+from . import bundled
+
 MINEGAN_ZOO_API = API
 
 
@@ -256,3 +258,5 @@ def register_generators(register: Callable[[GeneratorEntry], None]) -> None:
     register(GeneratorEntry("stylegan2.tiny", build_stylegan2_tiny, small, _latents(32, 6, (4, 8, 8, 16, 16))))
     register(GeneratorEntry("stylegan3", build_stylegan3))
     register(GeneratorEntry("stylegan3.tiny", build_stylegan3_tiny, small, _latents(32, 7)))
+    shoes = (bundled.IMAGE, bundled.LATENTS, bundled.SHOES)
+    register(GeneratorEntry("stylegan2.fashion-shoes-32", build_stylegan2, *shoes))
