@@ -25,10 +25,13 @@ def written_aside(folder: Path) -> Iterator[Path]:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        aside.chmod(0o777 & ~_umask())  # mkdtemp's own mode would hide the folder from other users
         yield aside
+        # temporary folders and safetensors' files would stay hidden from other users
+        mask = _umask()
+        aside.chmod(0o777 & ~mask)
         for path in aside.rglob("*"):
             if path.is_file():
+                path.chmod(0o666 & ~mask)
                 _flush(path)
         _swap_in(aside, folder)
     except OSError as error:
