@@ -65,6 +65,8 @@ def describe_type(hint: Any) -> str:
         return " | ".join(map(repr, arguments))
     if origin in _SEQUENCES and arguments:
         return f"{origin.__name__.lower()} of {describe_type(arguments[0])}"
+    if origin in (dict, Mapping) or hint in (dict, Mapping):
+        return "table"
     if hint is type(None):
         return "none"
     return hint.__name__ if isinstance(hint, type) else str(hint)
@@ -85,7 +87,7 @@ def convert(value: Any, hint: Any) -> Any:
     if hint is bool:
         return _BOOLEANS[str(value).lower()] if str(value).lower() in _BOOLEANS else _fail(value)
     if hint is int:
-        return int(value) if not isinstance(value, bool) and float(value) == int(float(value)) else _fail(value)
+        return _to_int(value)
     if hint is float:
         return float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else _fail(value)
     if origin in _SEQUENCES or hint in _SEQUENCES:
@@ -100,6 +102,17 @@ def convert(value: Any, hint: Any) -> Any:
 
 _SEQUENCES = (tuple, list, Sequence)
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def _to_int(value: Any) -> int:
+    if isinstance(value, str):
+        try:
+            return int(value)
+        except ValueError:
+            value = float(value)  # as in 1e3
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+        raise ValueError(value)
+    return int(value)
 
 
 def _convert_to_any_of(value: Any, members: Sequence[Any]) -> Any:
