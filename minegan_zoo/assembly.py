@@ -28,6 +28,7 @@ class Assembly:
     """The parts of a run, ready to be trained."""
 
     config: RunConfig
+    """Resolved: what was left open is what this run uses."""
     model: MinedGAN
     method: Method
     target: ImageSet
@@ -98,7 +99,9 @@ def assemble(
         objective,
         None if augmentation is None else registry.augmentations.create(augmentation.name, **augmentation.options),
     )
-    return Assembly(config, model, method, images, held_out, config.steps or strategy.default_steps, tuple(notes))
+    steps = config.steps or strategy.default_steps
+    resolved = replace(config, steps=steps, resolution=image.resolution, noise_dim=noise_dim)
+    return Assembly(resolved, model, method, images, held_out, steps, tuple(notes))
 
 
 def _choose_critic(
@@ -116,7 +119,7 @@ def _choose_critic(
     with_critic = [index for index, source in enumerate(sources) if source.own_critic() is not None]
     if not with_critic:
         notes.append("no source brings a discriminator: the critic 'conv' starts from random weights")
-        return replace(config, critic=Choice("conv")), None
+        return replace(config, critic=Choice("conv")).checked(), None
     if with_critic[0] != 0:
         notes.append(f"{names[0]} brings no discriminator: the critic starts from {names[with_critic[0]]}'s")
     return config, with_critic[0]

@@ -36,11 +36,13 @@ class SourceChoice:
 
     @classmethod
     def parse(cls, text: str) -> SourceChoice:
-        """`name` or `name=weights`, as the command line takes it."""
+        """`name` or `name=weights`, as the command line takes it; a folder whose name holds "=" is meant as a whole."""
         name, separator, weights = text.partition("=")
-        if separator and not weights:
+        if not separator or Path(text).exists():
+            return cls(text)
+        if not weights:
             raise MineganError(f"the source {text!r} names no weights after the equals sign")
-        return cls(name, weights or None)
+        return cls(name, weights)
 
 
 @dataclass(frozen=True)
@@ -104,21 +106,32 @@ class RunConfig:
     device: str | None = None
 
     def checked(self) -> RunConfig:
-        """The same with every name looked up and every option converted; MineganError where one is wrong."""
-        for field_name, least in (("steps", 1), ("batch", 1), ("resolution", 4), ("noise_dim", 1), ("limit", 1)):
-            value = vars(self)[field_name]
-            if value is not None and value < least:
-                raise MineganError(f"{field_name} must be at least {least}, not {value}")
-        choices: dict[str, Any] = {part: vars(self)[part] for part in PARTS if vars(self)[part] is not None}
-        for part, choice in choices.items():
-            choices[part] = Choice(choice.name, REGISTRIES[part].check(choice.name, choice.options))
-        return dataclasses.replace(self, **choices)
+        """The same with names looked up, values converted and defaults filled in; MineganError where one is wrong."""
+        changed: dict[str, Any] = _convert_settings(vars(self), "")
+        for name, least in (("steps", 1), ("batch", 1), ("resolution", 4), ("noise_dim", 1), ("limit", 1)):
+            if changed[name] is not None and changed[name] < least:
+                raise MineganError(f"{name} must be at least {least}, not {changed[name]}")
+        for name in ("state_every", "samples_every", "log_every"):
+            if vars(self.training)[name] < 1:
+                raise MineganError(f"training.{name} must be at least 1, not {vars(self.training)[name]}")
+        if changed["device"] not in (None, "cpu", "cuda"):
+            raise MineganError(f"device must be cpu or cuda, not {changed['device']!r}")
+        for part in PARTS:
+            choice = vars(self)[part]
+            if choice is not None:
+                defaults = {option.name: option.default for option in REGISTRIES[part].info(choice.name).options}
+                checked = REGISTRIES[part].check(choice.name, choice.options)
+                changed[part] = Choice(choice.name, defaults | checked)
+        return dataclasses.replace(self, **changed)
 
     def with_options(self, given: Mapping[str, Any]) -> RunConfig:
-        """Apply "part.option" keys; a bare "option" goes to the one part that has it."""
+        """Apply "part.option" keys; a bare one is a setting of the run or goes to the one part that has it."""
         config = self
         for key, value in _flatten(given).items():
             part, separator, name = key.rpartition(".")
+            if not separator and key in _setting_hints():
+                config = dataclasses.replace(config, **_convert_settings({key: value}, ""))
+                continue
             part = part if separator else config._part_with(name)
             if part == "training":
                 config = dataclasses.replace(config, training=_set_training(config.training, name, value))
@@ -180,13 +193,20 @@ class RunConfig:
         missing = {"sources", "target"} - set(table)
         if missing:
             raise MineganError(f"{origin} lacks {' and '.join(sorted(missing))}")
-        values: dict[str, Any] = dict(table)
-        values["sources"] = tuple(_read_source(source, origin) for source in table["sources"])
-        values |= {part: _read_choice(part, table[part], origin) for part in PARTS if part in table}
+        if not isinstance(table["sources"], list):
+            raise MineganError(f"{origin}: sources is a list of names and tables, not {table['sources']!r}")
+        if not isinstance(table.get("training", {}), Mapping):
+            raise MineganError(f"{origin}: training is a table, not {table['training']!r}")
         training = Training()
         for name, value in table.get("training", {}).items():
             training = _set_training(training, name, value)
-        return cls(**{**values, "training": training})
+        values: dict[str, Any] = {
+            **_convert_settings(table, f"{origin}: "),
+            **{part: _read_choice(part, table[part], origin) for part in PARTS if part in table},
+            "sources": tuple(_read_source(source, origin) for source in table["sources"]),
+            "training": training,
+        }
+        return cls(**values)
 
     @classmethod
     def read(cls, path: Path) -> RunConfig:
@@ -195,22 +215,52 @@ class RunConfig:
             return cls.from_toml(path.read_text(encoding="utf-8"), str(path))
         except OSError as error:
             raise MineganError(f"cannot read the run configuration {path}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise MineganError(f"the run configuration {path} is not UTF-8 text") from error
+
+
+def _setting_hints() -> dict[str, Any]:
+    """The plain settings of a run, those that are no part and no table -> their types."""
+    hints = typing.get_type_hints(RunConfig)
+    return {name: hint for name, hint in hints.items() if name not in (*PARTS, "sources", "training")}
+
+
+def _convert_settings(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    converted = {}
+    for name, hint in _setting_hints().items():
+        if name in given:
+            try:
+                converted[name] = convert(given[name], hint)
+            except ValueError:
+                expected = describe_type(hint)
+                raise MineganError(f"{where}{name} must be {expected}, not {given[name]!r}") from None
+    return converted
 
 
 def _read_source(value: Any, origin: str) -> SourceChoice:
     if isinstance(value, str):
         return SourceChoice.parse(value)
-    if not isinstance(value, Mapping) or "name" not in value:
-        raise MineganError(f"{origin}: a source is a string or a table with a name, not {value!r}")
-    return SourceChoice(value["name"], value.get("weights"), value.get("options", {}))
+    return SourceChoice(**_read_table("a source", value, SourceChoice, origin))
 
 
 def _read_choice(part: str, value: Any, origin: str) -> Choice:
-    if isinstance(value, str):
-        return Choice(value)
+    return Choice(value) if isinstance(value, str) else Choice(**_read_table(part, value, Choice, origin))
+
+
+def _read_table(what: str, value: Any, kind: type, origin: str) -> dict[str, Any]:
     if not isinstance(value, Mapping) or "name" not in value:
-        raise MineganError(f"{origin}: {part} is a string or a table with a name, not {value!r}")
-    return Choice(value["name"], value.get("options", {}))
+        raise MineganError(f"{origin}: {what} is a string or a table with a name, not {value!r}")
+    hints = typing.get_type_hints(kind)
+    for name, inner in value.items():
+        if name not in hints:
+            raise MineganError(f"{origin}: {what} has an unknown setting {name!r}; known: {', '.join(hints)}")
+        try:
+            convert(inner, hints[name])
+        except ValueError:
+            raise MineganError(
+                f"{origin}: {name} of {what} must be {describe_type(hints[name])}, not {inner!r}"
+            ) from None
+    return dict(value)
 
 
 def _set_training(training: Training, name: str, value: Any) -> Training:
