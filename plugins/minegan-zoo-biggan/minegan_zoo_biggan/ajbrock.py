@@ -39,6 +39,8 @@ def generator_plan(tensors: Tensors, options: Mapping[str, Any], hints: Hints) -
     table, seen = tensors.shape("blocks.0.0.bn1.gain.weight", 2)
     classes = tensors.shape("shared.weight", 2)[0] if shared_dim else table
     hier = deep or (shared_dim > 0 and seen > shared_dim)
+    if bottom < 1:
+        raise MineganError(f"{tensors.whose}: linear.weight is too small for blocks.0.0.conv1.weight")
     if deep and not shared_dim:
         raise MineganError(f"{tensors.whose} is a BigGAN-deep without shared.weight, which the reference cannot run")
     dim_z = start - shared_dim if deep else (seen - shared_dim) * (count + 1) if hier else start
@@ -153,8 +155,9 @@ def state_dict(tensors: Tensors, standing: bool | None = None) -> dict[str, Tens
         kept[INNER_NORM.sub(r".stored_\2", name)] = value
         if match := INNER_NORM.search(name):
             counter = tensors.all.get(f"{name[: match.start()]}.bn.accumulation_counter")
-            summed = standing if standing is not None else counter is not None and bool((counter > 0).all())
-            if summed and counter is not None:
+            if counter is None or counter.numel() != 1:
+                continue
+            if standing or (standing is None and counter.item() > 0):
                 kept[INNER_NORM.sub(r".stored_\2", name)] = value / counter
     return kept
 
@@ -167,7 +170,7 @@ def _activation(options: Mapping[str, Any], network: str, hints: Hints) -> str:
     if hints.activation is not None:
         return hints.activation
     name = options.get(f"{network}_nl", "relu")
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         raise MineganError(f"state_dict.pth names the activation {name!r}: give activation=... if it is another name")
     return ACTIVATIONS[name]
 

@@ -62,6 +62,8 @@ class GeneratorPlan:
     statistics: int = 0
     """Rows of the batch-norm statistics, one per truncation from 0 to 1; 0 = one set without an axis."""
     attention_first: bool = False
+    hub_order: bool = False
+    """The TF Hub modules' order: the condition is [z, class], the first feature map (height, width, channels)."""
     added_gain: bool = False
     """The reference's synchronised batch norm adds the gain outside parallel training."""
     activation: str = "relu"

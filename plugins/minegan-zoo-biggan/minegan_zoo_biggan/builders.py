@@ -221,7 +221,13 @@ def _source_folder(folder: Path) -> tuple[Checkpoint, float]:
     saved = read_source(folder)
     if saved.config is None or saved.family not in ("biggan", "biggan-deep"):
         raise MineganError(f"{folder} looks like {saved.family}: load it under that name")
-    described = saved.config["discriminator"]
-    critic = None if described is None or saved.discriminator is None else discriminator_from_json(described)
-    generator = generator_from_json(saved.config["generator"])
-    return Checkpoint(generator, saved.generator, critic, saved.discriminator), saved.config["truncation"]
+    try:
+        described = saved.config["discriminator"]
+        critic = None if described is None or saved.discriminator is None else discriminator_from_json(described)
+        generator = generator_from_json(saved.config["generator"])
+        truncation = float(saved.config["truncation"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise MineganError(
+            f"{folder}: its source.json describes no BigGAN ({error!r}): save the source again"
+        ) from error
+    return Checkpoint(generator, saved.generator, critic, saved.discriminator), truncation

@@ -1,18 +1,16 @@
 """Reads huggingface/pytorch-pretrained-BigGAN (BigGAN-deep). Imports `contracts`, `architecture` and `checkpoint`.
 
-Its tensors are brought to this project's order: the condition is [class, z] here and [z, class] there, the first
-feature map is (channels, height, width) here and (height, width, channels) there.
+Every tensor is used; only names and the shapes of vectors change.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-from einops import rearrange
 from torch import Tensor
 
 from minegan_zoo.contracts import MineganError
@@ -20,6 +18,7 @@ from minegan_zoo_biggan.architecture import Block, GeneratorPlan
 from minegan_zoo_biggan.checkpoint import Checkpoint, Hints, Tensors
 
 BOTTOM, EPS = 4, 1e-4
+NUMBER = "[0-9]{1,4}"
 SPECTRAL = {"weight_orig": "weight", "weight_u": "u0", "weight_v": "v0"}
 NORM = {"scale": "gain", "offset": "bias", "running_means": "stored_mean", "running_vars": "stored_var"}
 ATTENTION = {"snconv1x1_theta": "theta", "snconv1x1_phi": "phi", "snconv1x1_g": "g", "snconv1x1_o_conv": "o"}
@@ -51,12 +50,13 @@ def read(tensors: Tensors, config: Mapping[str, Any] | None, hints: Hints) -> Ch
         rgb_rows=rgb_rows,
         statistics=tensors.shape("generator.bn.running_means", 2)[0],
         attention_first=first,
+        hub_order=True,
         activation=hints.activation or "relu",
         sn_eps=eps if hints.sn_eps is None else hints.sn_eps,
         bn_eps=eps if hints.bn_eps is None else hints.bn_eps,
         output_eps=eps if hints.bn_eps is None else hints.bn_eps,
     )
-    return Checkpoint(plan, _state_dict(tensors, places, classes_dim))
+    return Checkpoint(plan, _state_dict(tensors, places))
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _blocks(tensors: Tensors, upsampling: list[bool]) -> tuple[list[Block], dict
     return blocks, places, first
 
 
-def _state_dict(tensors: Tensors, places: Mapping[int, str], classes_dim: int) -> dict[str, Tensor]:
+def _state_dict(tensors: Tensors, places: Mapping[int, str]) -> dict[str, Tensor]:
     kept: dict[str, Tensor] = {}
     for name, value in tensors.all.items():
         if name == "embeddings.weight":
@@ -114,21 +114,12 @@ def _state_dict(tensors: Tensors, places: Mapping[int, str], classes_dim: int) -
         new = _renamed(name, places)
         if new.endswith((".u0", ".v0")):
             value = value.reshape(1, -1)
-        if new.endswith(".gamma"):
+        if new.endswith(".gamma") and value.numel() == 1:
             value = value.reshape(())
-        if new.startswith("linear.") and not new.endswith(".v0"):
-            value = _channels_first(value)
-        if new.endswith((".weight", ".v0")) and (new.startswith("linear.") or ".gain." in new or ".bias." in new):
-            value = torch.cat([value[:, -classes_dim:], value[:, :-classes_dim]], dim=1)
+        if new in kept:
+            raise MineganError(f"{tensors.whose} holds {new} twice: {name} is one too many")
         kept[new] = value
     return kept
-
-
-def _channels_first(value: Tensor) -> Tensor:
-    """Reorder the outputs of the first linear layer: rows of its weight, its bias, its u (1, rows)."""
-    if value.ndim == 2 and len(value) == 1:
-        return rearrange(value, "one (h w c) -> one (c h w)", h=BOTTOM, w=BOTTOM)
-    return rearrange(value, "(h w c) ... -> (c h w) ...", h=BOTTOM, w=BOTTOM)
 
 
 def _renamed(name: str, places: Mapping[int, str]) -> str:
@@ -140,7 +131,7 @@ def _renamed(name: str, places: Mapping[int, str]) -> str:
         prefix, rest = "output_layer.2", parts[2:]
     elif parts[:2] == ["generator", "bn"]:
         prefix, rest = "output_layer.0", ["gain" if parts[2:] == ["weight"] else part for part in parts[2:]]
-    elif parts[:2] == ["generator", "layers"] and len(parts) > 3 and parts[2].isdecimal():
+    elif parts[:2] == ["generator", "layers"] and len(parts) > 3 and re.fullmatch(NUMBER, parts[2]):
         prefix, rest = places.get(int(parts[2]), name), parts[3:]
     else:
         return name
@@ -148,7 +139,6 @@ def _renamed(name: str, places: Mapping[int, str]) -> str:
 
 
 def _renamed_part(part: str) -> str:
-    for kind in ("bn_", "conv_"):
-        if part.startswith(kind) and part.removeprefix(kind).isdecimal():
-            return f"{kind[:-1]}{int(part.removeprefix(kind)) + 1}"
+    if match := re.fullmatch(rf"(bn|conv)_({NUMBER})", part):
+        return f"{match[1]}{int(match[2]) + 1}"
     return {**SPECTRAL, **NORM, **ATTENTION}.get(part, part)

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import torch
+from einops import rearrange
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
@@ -110,12 +111,18 @@ class BigGAN(nn.Module, GeneratorSource):
         z = code["z"].float()
         label = code["class"].float() if self.num_classes else self._only_class(len(z))
         start, conditions = self._conditions(z, label)
-        h = self.linear(start).unflatten(1, (-1, self.plan.bottom, self.plan.bottom))
+        h = self._feature_map(self.linear(start))
         for layers, condition in zip(self.blocks, conditions, strict=True):
             for layer in layers:  # type: ignore[attr-defined]
                 h = layer(h) if isinstance(layer, Attention) else layer(h, condition)
         rgb = self.output_layer["2"](self.act(self.output_layer["0"](h)))
         return torch.tanh(rgb.float())
+
+    def _feature_map(self, start: Tensor) -> Tensor:
+        width = self.plan.bottom
+        if self.plan.hub_order:
+            return rearrange(start, "n (h w c) -> n c h w", h=width, w=width)
+        return rearrange(start, "n (c h w) -> n c h w", h=width, w=width)
 
     def _only_class(self, n: int) -> Tensor:
         device = self.linear.weight.device
@@ -125,7 +132,7 @@ class BigGAN(nn.Module, GeneratorSource):
         """What the first layer and what each block sees."""
         blocks = len(self.plan.blocks)
         if self.plan.deep:
-            both = torch.cat([label, z], dim=1)
+            both = torch.cat([z, label] if self.plan.hub_order else [label, z], dim=1)
             return both, [both] * blocks
         if not self.plan.hier:
             return z, [label] * blocks
