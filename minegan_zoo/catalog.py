@@ -62,12 +62,13 @@ def mixture(
     floor: float = 0.1,
     warmup: int = 40,
     memory: float = 0.9,
-    prune: float = 0.02,
+    sharpness: float = 2.0,
+    prune: float = 0.05,
 ) -> Selector:
     """A learned mixture: draws one source per u, so a step costs no more with more sources."""
     from minegan_zoo.builtin.selectors import Mixture
 
-    return Mixture(num_sources, rate, entropy, floor, warmup, memory, prune)
+    return Mixture(num_sources, rate, entropy, floor, warmup, memory, sharpness, prune)
 
 
 def wgan_gp(*, weight: float = 10.0, critic_steps: int = 5) -> Objective:

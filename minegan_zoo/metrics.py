@@ -28,7 +28,7 @@ def fid(real: Tensor, fake: Tensor, seed: int) -> Score:
 
 
 def kid(real: Tensor, fake: Tensor, seed: int) -> Score:
-    """Squared MMD with a cubic kernel, unbiased, mean over up to 100 subsets (Binkowski et al., arXiv 1801.01401, eq. 4).
+    """Squared MMD with a cubic kernel, unbiased, mean over up to 100 subsets (arXiv 1801.01401, eq. 4).
 
     Lower is better; a little below zero is possible. The subsets are as large as both sets allow, at most 1000; `std`
     is zero where they are the whole of both.

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn.functional import one_hot
 
 from minegan_zoo.contracts import (
     Code,
@@ -130,7 +131,7 @@ class MinedGAN(nn.Module):
             rng.seed()
         else:
             rng.manual_seed(seed or 0)
-        chosen = torch.multinomial(self.selector.probabilities().cpu().double(), n, replacement=True, generator=rng)
+        chosen = self.draw_sources(n, rng)
         draw = self.draw(n, rng, u=u, labels=labels)
         images = torch.empty(n, self.image.channels, self.image.resolution, self.image.resolution)
         for index in range(len(self.sources)):
@@ -145,6 +146,10 @@ class MinedGAN(nn.Module):
         batches = torch.arange(len(u)).split(CHUNK)
         images = [self.synthesize(index, draw, rows, mined=mined)[0].float().clamp(-1, 1).cpu() for rows in batches]
         return torch.cat(images)
+
+    def draw_sources(self, n: int, rng: Generator) -> Tensor:
+        """(n,) indices of sources, by the selector's probabilities."""
+        return torch.multinomial(self.selector.probabilities().cpu().double(), n, replacement=True, generator=rng)
 
     def draw(self, n: int, rng: Generator, *, u: Tensor | None = None, labels: Tensor | None = None) -> Draw:
         """Base noise from `rng` unless given, and for each source what no miner makes; on the model's device."""
@@ -223,15 +228,19 @@ def selector_weights(
     critic: Callable[[Tensor, Tensor | None], Tensor],
     draw: Draw,
     rng: Generator,
-    rule: Callable[[Tensor], Tensor],
+    rule: Callable[[Tensor], Tensor] | None,
 ) -> tuple[Tensor, Tensor | None]:
     """What to run: weights (sources, n), and the scores they came from.
 
-    Where the proposal leaves one source a u there is nothing to pick: nothing is scored and the scores are None.
+    Without a `rule` sources are drawn by the selector's probabilities. Where that, or the proposal, leaves one source a
+    u there is nothing to pick: nothing is scored and the scores are None.
     """
     n = len(draw.u)
     if len(model.sources) == 1:
         return draw.u.new_ones(1, n), None
+    if rule is None:
+        chosen = model.draw_sources(n, rng)
+        return one_hot(chosen, len(model.sources)).T.to(draw.u), None
     proposed = model.selector.propose(n, rng).to(model.device)
     if bool((proposed.sum(0) == 1).all()):
         return proposed.to(draw.u.dtype), None

@@ -133,7 +133,7 @@ class Trainer:
         started = time.perf_counter()
         facts: dict[str, float] = {}
         for _ in range(self.method.objective.critic_steps):
-            facts |= self._critic_step()
+            facts |= self._critic_step(stage)
         facts |= self._miner_step(stage)
         self.position.stage_step += 1
         self.position.step += 1
@@ -141,7 +141,7 @@ class Trainer:
         self.averages.update(self.position.images, self.batch)
         self._record(facts, time.perf_counter() - started)
 
-    def _critic_step(self) -> dict[str, float]:
+    def _critic_step(self, stage: Stage) -> dict[str, float]:
         assert self.optimizers is not None
         if self.optimizers.critic is None:
             return {}
@@ -150,9 +150,8 @@ class Trainer:
         real, labels = self.target.images_and_labels(n, self.rng)
         draw = self.model.draw(n, self.rng, labels=labels)
         with self.autocast():
-            weights, _ = selector_weights(
-                self.model, self.critic_scores, draw, self.rng, self.model.selector.critic_weights
-            )
+            rule = self.model.selector.critic_weights if stage.select else None
+            weights, _ = selector_weights(self.model, self.critic_scores, draw, self.rng, rule)
             fakes = self.model.run(draw, weights, gradient=False)
             # scores of both, augmented alike
             real, fake = self._augment(real), self._augment(fakes.images)
@@ -188,7 +187,7 @@ class Trainer:
         # what the selector gives weight to, run with gradient
         draw = self.model.draw(n, self.rng, labels=self.target.labels_alone(n, self.rng))
         with frozen(self.critic), self.autocast():
-            rule = self.model.selector.miner_weights
+            rule = self.model.selector.miner_weights if stage.select else None
             weights, scores = selector_weights(self.model, self.critic_scores, draw, self.rng, rule)
             fakes = self.model.run(draw, weights, gradient=True)
             labels = None if draw.labels is None else draw.labels[fakes.row]
@@ -201,7 +200,8 @@ class Trainer:
             self.optimizers.miner.zero_grad(set_to_none=True)
             loss.backward()
         self.optimizers.step_miner()
-        self.model.selector.update(run_scores(fakes, fake_scores, weights.shape) if scores is None else scores)
+        if stage.select:
+            self.model.selector.update(run_scores(fakes, fake_scores, weights.shape) if scores is None else scores)
         self.position.miner_updates += 1
         return facts
 

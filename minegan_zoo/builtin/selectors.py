@@ -46,12 +46,21 @@ class Mixture(nn.Module, Selector):
     """
 
     def __init__(
-        self, num_sources: int, rate: float, entropy: float, floor: float, warmup: int, memory: float, prune: float
+        self,
+        num_sources: int,
+        rate: float,
+        entropy: float,
+        floor: float,
+        warmup: int,
+        memory: float,
+        sharpness: float,
+        prune: float,
     ) -> None:
         super().__init__()
         self.num_sources = num_sources
         self.rate, self.entropy, self.floor = rate, entropy, floor
-        self.warmup, self.memory, self.prune = warmup, memory, prune
+        self.warmup, self.memory = warmup, memory
+        self.sharpness, self.prune = sharpness, prune
         self.logits: Tensor
         self.means: Tensor
         self.spread: Tensor
@@ -95,7 +104,10 @@ class Mixture(nn.Module, Selector):
         self.logits += self.rate * p * (advantage - (p * advantage).sum())
 
     def probabilities(self) -> Tensor:
-        """p, without the sources that it holds below `prune`."""
-        p = self.logits.softmax(0)
+        """p^sharpness, normalised, without the sources that this leaves below `prune`.
+
+        While it learns, p keeps losers in play that no sample should come from.
+        """
+        p = (self.sharpness * self.logits).softmax(0)
         kept = torch.where(p >= self.prune, p, 0)
         return kept / kept.sum()

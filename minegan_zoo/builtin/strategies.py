@@ -9,7 +9,10 @@ from minegan_zoo.contracts import MineganError, Run, Stage, Strategy
 
 @dataclass(frozen=True)
 class MineGAN(Strategy):
-    """MineGAN (section 3): mine with frozen sources, then finetune them together with their miners."""
+    """MineGAN (section 3): mine with frozen sources, then finetune them together with their miners.
+
+    What mining selected stays selected: sources that lost would learn to imitate the target while they are finetuned.
+    """
 
     mine_share: float
     miner_lr: float
@@ -25,7 +28,7 @@ class MineGAN(Strategy):
         critic_and_miners = {"critic": self.critic_lr, "miners": self.miner_lr}
         return (
             Stage("mine", mining, critic_and_miners),
-            Stage("finetune", steps - mining, critic_and_miners | {"sources": self.source_lr}),
+            Stage("finetune", steps - mining, critic_and_miners | {"sources": self.source_lr}, select=False),
         )
 
 

@@ -201,6 +201,8 @@ class Stage:
     """Pattern over groups ("miners", "critic", "sources/*/body.*") -> Adam's learning rate."""
     until: str | None = None
     regularisers: tuple[Regulariser, ...] = ()
+    select: bool = True
+    """The selector picks and learns; otherwise sources are drawn by its probabilities, which stay as they are."""
     batch_stats: bool = False
     """Sources normalise by batch statistics (training from scratch) instead of the stored ones."""
 
