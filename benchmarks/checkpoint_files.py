@@ -41,6 +41,7 @@ def write_all(folder: Path) -> dict[str, Path]:
 def write_network(folder: Path, tensors: Mapping[str, Tensor]) -> dict[str, Path]:
     """One network of these tensors, alone in a file of each format."""
     whole, persistent = nn.Module(), Persistent("Generator", {})
+    del persistent.weight, persistent.w_avg
     for name, tensor in tensors.items():
         whole.register_parameter(name, nn.Parameter(tensor))
         persistent.register_parameter(name, nn.Parameter(tensor))

@@ -59,6 +59,7 @@ HARMLESS = {
 """Calls and instances that are left as records although their names look like a function's or the library's."""
 
 PLAIN_KEYS = (str, float, bool, bytes, type(None), Name, Instance, View)
+MOST_ARGUMENTS = 64
 STEPS_PER_ODD_KEY = 1000
 """Hashes of such keys are no secret, so that a file could make them collide."""
 
@@ -72,7 +73,7 @@ class Calls:
 
     def call(self, function: Any, args: Any) -> Any:
         """What `function(*args)` comes to; raises MineganError when it is refused."""
-        if not isinstance(function, Name) or not isinstance(args, tuple):
+        if not isinstance(function, Name) or not isinstance(args, tuple) or len(args) > MOST_ARGUMENTS:
             raise MineganError("asks to call something that is not a named class when it is read: do not trust it")
         known = CALLS.get(_key(function))
         if known is not None:
@@ -92,7 +93,10 @@ class Calls:
             return {}
         if _key(of)[0].partition(".")[0] in sys.stdlib_module_names and _key(of) not in HARMLESS:
             raise _refusal(of)
-        return Instance(of, (*args, keywords) if keywords else args)
+        if keywords:
+            self.budget.step(len(args))
+            args = (*args, keywords)
+        return Instance(of, args)
 
     def set_state(self, target: Any, state: Any) -> None:
         """What `target.__setstate__(state)` comes to; extra attributes of dicts, lists and tensors are dropped."""

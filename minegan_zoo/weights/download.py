@@ -60,9 +60,10 @@ def download(url: str, sha256: str | None) -> Path:
                 part.replace(path)
     except (OSError, HTTPException, ValueError, Refused, Interrupted) as error:
         wanted = f" (sha256 {sha256})" if sha256 else ""
+        stale = f", and {path} has another sha256" if path.is_file() else ""
         raise MineganError(
-            f"{url}: {_reason(error)}. Fetch the file by hand{wanted} and put it at {path}, or give its place instead: "
-            "NAME=FILE on the command line, weights=FILE in Python"
+            f"{url}: {_reason(error)}{stale}. Fetch the file by hand{wanted} and put it at {path}, "
+            "or give its place instead: NAME=FILE on the command line, weights=FILE in Python"
         ) from error
     return path
 

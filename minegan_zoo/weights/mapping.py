@@ -31,6 +31,7 @@ class MappedFile:
         self._file = path.open("rb", buffering=0)
         size = os.fstat(self._file.fileno()).st_size
         if size == 0:
+            self._file.close()
             raise MineganError("is empty: fetch it again")
         self.bytes = memoryview(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_COPY))
         self.budget = Budget(size)

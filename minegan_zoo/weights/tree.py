@@ -71,8 +71,8 @@ class Tree:
             case Instance(items=items) if items:
                 return self._sequence(items)
             case Instance():
-                args, few = self._sequence(node.args)
-                state, many = self._grow(_one_state(node.state))
+                args, few = self._grow(node.args)
+                state, many = self._grow(self._one_state(node.state))
                 return Record(node.of.module, node.of.name, state, args), few + many
             case Name():
                 return Record(node.module, node.name, None, ()), 1
@@ -100,11 +100,24 @@ class Tree:
         if numel(array.shape) * form.itemsize != len(array.data):
             raise MineganError("holds a numpy array of another size than it says")
         flat = self._file.flat(array.data, torch.uint8).numpy().view(form) if array.data else np.empty(0, form)
-        shaped = flat.reshape(array.shape, order="F" if array.fortran else "C")
+        try:
+            shaped = flat.reshape(array.shape, order="F" if array.fortran else "C")
+        except ValueError as error:  # numpy has limits of its own
+            raise MineganError(f"holds a numpy array of size {array.shape}") from error
         if array.is_scalar:
             return shaped.item()
         native = np.require(shaped, form.newbyteorder("="), ["C", "ALIGNED"])
+        if native is not shaped:
+            self._file.budget.copy(native.nbytes)
         return torch.from_numpy(native)
+
+    def _one_state(self, state: Any) -> Any:
+        """Objects with slots have two dicts for a state."""
+        match state:
+            case (None | dict() as plain, dict() as slots):
+                self._file.budget.step(len(plain or ()) + len(slots))
+                return {**(plain or {}), **slots}
+        return state
 
 
 def _strided(flat: Tensor, view: View) -> Tensor:
@@ -112,11 +125,3 @@ def _strided(flat: Tensor, view: View) -> Tensor:
         return flat.as_strided(view.size, view.stride, view.offset)
     except RuntimeError as error:  # the bounds are checked already; torch has limits of its own
         raise MineganError(f"holds a tensor of size {view.size} that torch cannot make") from error
-
-
-def _one_state(state: Any) -> Any:
-    """Objects with slots have two dicts for a state."""
-    if isinstance(state, tuple) and len(state) == 2 and isinstance(state[1], dict):
-        if state[0] is None or isinstance(state[0], dict):
-            return {**(state[0] or {}), **state[1]}
-    return state

@@ -97,7 +97,7 @@ def test_nvidia_pickle(files: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_numpy(tmp_path: Path, protocol: int) -> None:
-    arrays = {
+    arrays: dict[str, np.ndarray[Any, Any]] = {
         "floats": np.linspace(0, 1, 7),
         "column major": np.asfortranarray(np.arange(6, dtype=np.int16).reshape(2, 3)),
         "big-endian": np.arange(3, dtype=">f4"),

@@ -180,6 +180,11 @@ def test_damaged_cache_is_replaced(server: Server) -> None:
     path = wanted(f"{server.url}/good/g.pt")
     path.write_bytes(OTHER)
     assert wanted(f"{server.url}/good/g.pt").read_bytes() == DATA
+    path.write_bytes(OTHER)
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(MineganError, match=f"{path} has another sha256"):
+        wanted(f"{server.url}/good/g.pt")
 
 
 def test_endless_answers_are_cut_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

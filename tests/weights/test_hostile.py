@@ -173,6 +173,8 @@ def test_hand_made_pickles_are_refused(canary: Canary, tmp_path: Path, name: str
         read(canary, tmp_path / "file.pkl", PROTO + REFUSED[name] + b".")
 
 
+LONG_TUPLE = b"(" + b"K\x01" * 50_000 + b"t\x940"
+LONG_KEYS = b"".join(b"M" + struct.pack("<H", key) + b"N" for key in range(50_000))
 HUGE = {
     "bytes": b"\x8e" + struct.pack("<Q", 1 << 60),
     "bytes, 4": b"B\xff\xff\xff\xff",
@@ -187,6 +189,9 @@ HUGE = {
     "sets": b"\x8f" * 500_000,
     "name": b"c" + b"a" * 100_000 + b"\n" + b"b\n",
     "long sets": b"](" + b"K\x01" * 100_000 + b"e\x940" + call("builtins", "set", b"h\x00") * 100,
+    "many arguments": LONG_TUPLE + call("builtins", "set")[:-3] + b"h\x00R",
+    "many arguments of new ones": LONG_TUPLE + (named("a", "B") + b"h\x00}" + text("k") + b"Ns\x920") * 1000 + b"N",
+    "slots again and again": b"}(" + LONG_KEYS + b"u\x940](" + (named("a", "B") + b")\x81Nh\x00\x86b") * 1000 + b"e",
     "encoded texts": text("x" * 255) + b"\x94" + call("_codecs", "encode", b"h\x00", text("latin1")) * 9000,
     "colliding keys": b"}(" + (b"\x8a\x10" + b"\x05" * 16 + b"N") * 9000 + b"u",
 }
@@ -196,6 +201,21 @@ HUGE = {
 def test_huge_promises_are_refused(canary: Canary, tmp_path: Path, name: str) -> None:
     with pytest.raises(MineganError):
         read(canary, tmp_path / "file.pkl", PROTO + HUGE[name] + b".")
+
+
+def test_arrays_of_the_same_bytes(canary: Canary, tmp_path: Path) -> None:
+    """Every array of another byte order is a copy: a short file must not ask for many."""
+    blob = b"B" + struct.pack("<I", 100_000) + bytes(100_000) + b"\x940"
+    shape, big = b"M" + struct.pack("<H", 25_000), call("numpy", "dtype", text(">f4"))
+    array = call("numpy.core.numeric", "_frombuffer", b"h\x00", big, shape + b"\x85")
+    path = tmp_path / "file.pkl"
+    assert read(canary, path, PROTO + blob + array + b".").shape == (25_000,)
+    with pytest.raises(MineganError, match="much more than its size"):
+        read(canary, path, PROTO + blob + b"](" + array * 100 + b"e.")
+    endless = b"K\x00\x8a\x08" + struct.pack("<Q", 1 << 61) + b"\x86"
+    empty = call("numpy.core.numeric", "_frombuffer", b"C\x00", big, endless)
+    with pytest.raises(MineganError, match="numpy array of size"):
+        read(canary, path, PROTO + empty + b".")
 
 
 def test_memo_indices_cost_nothing(canary: Canary, tmp_path: Path) -> None:
