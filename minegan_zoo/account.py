@@ -16,6 +16,8 @@ IN_PYTHON = "images given in Python"
 """What a configuration says of images that no path names."""
 PREFERRED = 0.6
 """The probability from which a source is called the selector's choice."""
+MANY = 4
+"""More sources than these are counted instead of named."""
 ARROWS = {"fid": "↓", "kid": "↓", "precision": "↑", "recall": "↑"}
 """Where better values lie."""
 
@@ -57,7 +59,9 @@ def lead(results: Results) -> str:
     target = f"{count} images ({target})" if count else target
     if results.config.strategy.name == "scratch":
         return f"{listed(results.sources)}, trained from random weights on {target}."
-    return f"A generator for {target}, {'mined' if results.mines else 'finetuned'} from {listed(results.sources)}."
+    many = len(results.sources) > MANY
+    sources = f"{len(results.sources)} pretrained sources" if many else listed(results.sources)
+    return f"A generator for {target}, {'mined' if results.mines else 'finetuned'} from {sources}."
 
 
 def progress(results: Results) -> str:
@@ -113,14 +117,15 @@ def verdict(
     elif p[first] >= PREFERRED:
         text = f"{selector} prefers {names[first]} with {p[first]:.0%}; {names[second]} keeps {p[second]:.0%}."
     elif spread > 0.9 * len(p):
-        return f"{selector} did not settle: it spreads its samples almost evenly over all {len(p)} sources."
+        everyone = "both sources" if len(p) == 2 else f"all {len(p)} sources"
+        return f"{selector} did not settle: it spreads its samples almost evenly over {everyone}."
     else:
         shares = [f"{names[index]} {p[index]:.0%}" for index in order if p[index] >= 0.1] or ["none has 10%"]
         return f"{selector} did not settle on one source: {listed(shares)}."
     if nearest is None:
         return text
     if nearest[0] == first:
-        return f"{text} It was also the closest to the target before mining ({nearest[1]})."
+        return f"{text} {names[first]} was also the closest to the target before mining ({nearest[1]})."
     return f"{text} Before mining, another source was closer to the target: {names[nearest[0]]} ({nearest[1]})."
 
 
@@ -134,7 +139,7 @@ def nearest(results: Results) -> tuple[int, str] | None:
     best = values.index(min(values))
     chosen = results.probabilities.index(max(results.probabilities))
     against = "" if best == chosen else f" against {metric_value(values[chosen])}"
-    return best, f"{column(name)} {metric_value(values[best])}{against}"
+    return best, f"{metric_title(name)} {metric_value(values[best])}{against}"
 
 
 def warnings(results: Results, table: Sequence[Row]) -> list[tuple[str, str]]:
@@ -152,8 +157,8 @@ def warnings(results: Results, table: Sequence[Row]) -> list[tuple[str, str]]:
         share = f"All {real}" if shared == real else f"{shared} of the {real}"
         text = (
             f"{share} real images that the samples are compared with were trained on (fid_train). Such numbers reward "
-            "copying the target; do not set them beside FID on other images. --test IMAGES names images that training "
-            "never sees."
+            "copying the target; do not set them beside FID on other images. Images that training never sees can be "
+            "given as test images."
         )
         found.append(("FID is measured on the training images", text))
     return found
@@ -263,8 +268,8 @@ def column(name: str) -> str:
 
 
 def metric_value(value: float) -> str:
-    """123.4, 12.34, 0.0123 or 1.2e−05."""
-    digits = 1 if abs(value) >= 100 else 2 if abs(value) >= 1 else 4
+    """123.4, 1.23, 0.0123 or 1.2e−05."""
+    digits = 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 4
     tiny = 0 < abs(value) < 0.001
     return (f"{value:.1e}" if tiny else f"{value:.{digits}f}").replace("-", "−")
 

@@ -73,8 +73,12 @@ def line_chart(
     series: Sequence[Series],
     stages: Sequence[tuple[str, float]] = (),
     limits: tuple[float, float] | None = None,
+    decimals: int | None = None,
 ) -> Chart | None:
-    """Draw finite values over steps; None without any. `stages` are names and last steps; `limits` fix the y axis."""
+    """Draw finite values over steps; None without any. `stages` are names and last steps; `limits` fix the y axis.
+
+    Labels show the last value with so many `decimals`, by default with three digits.
+    """
     drawn = [(one, list(_buckets(one))) for one in series]
     drawn = [(one, buckets) for one, buckets in drawn if buckets]
     if not drawn:
@@ -102,7 +106,7 @@ def line_chart(
             Line(
                 name=one.name,
                 colour=one.colour,
-                last=number(buckets[-1].last),
+                last=number(buckets[-1].last) if decimals is None else f"{buckets[-1].last:.{decimals}f}",
                 path=f"M{path}" + ("h0.1" if len(buckets) == 1 else ""),
                 band="M" + "L".join(top + bottom) + "Z" if len(one.values) > POINTS else "",
                 label=labels.pop(0) if one.colour is not None else 0.0,
@@ -134,7 +138,7 @@ def number(value: float) -> str:
     return text.replace("-", "−")
 
 
-def ticks(low: float, high: float, about: int = 4) -> list[float]:
+def ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Round numbers from `low` to `high`, in steps of 1, 2 or 5 times a power of ten."""
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))

@@ -150,7 +150,7 @@ def _probability_chart(results: Results, sources: Sequence[Source]) -> Chart | N
     for source in reversed(sources):  # the most probable one is drawn last, on top
         index = results.sources.index(source.name)
         series.append(Series(source.name, steps, [event["p"][index] for event in results.steps], source.colour))
-    return line_chart("Over time", "probability", series, _ends(results), limits=(0, 1))
+    return line_chart("Over time", "probability", series, _ends(results), limits=(0, 1), decimals=2)
 
 
 def _charts(results: Results) -> list[Chart]:
@@ -162,7 +162,8 @@ def _charts(results: Results) -> list[Chart]:
     losses = [series("critic", "critic_loss", 0), series(generator, "miner_loss", 1)]
     scores = [series("real", "real_score", 2), series("fake", "fake_score", 3)]
     penalty = [series("penalty", "penalty", 0)]
-    unit = f"mean of {results.config.training.log_every} steps"
+    every = results.config.training.log_every
+    unit = f"mean of {every} steps" if every > 1 else "each step"
     charts = [
         line_chart(title, unit, lines, _ends(results))
         for title, lines in (("Loss", losses), ("Critic's score", scores), ("Critic's penalty", penalty))
