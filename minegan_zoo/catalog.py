@@ -63,12 +63,13 @@ def mixture(
     warmup: int = 40,
     memory: float = 0.9,
     sharpness: float = 2.0,
-    prune: float = 0.05,
+    drop_below: float = 0.1,
+    patience: int = 40,
 ) -> Selector:
     """A learned mixture: draws one source per u, so a step costs no more with more sources."""
     from minegan_zoo.builtin.selectors import Mixture
 
-    return Mixture(num_sources, rate, entropy, floor, warmup, memory, sharpness, prune)
+    return Mixture(num_sources, rate, entropy, floor, warmup, memory, sharpness, drop_below, patience)
 
 
 def wgan_gp(*, weight: float = 10.0, critic_steps: int = 5) -> Objective:

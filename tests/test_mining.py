@@ -88,7 +88,7 @@ def test_with_minibatch_statistics_the_loss_is_the_score_on_the_batch_of_winners
 
 
 def test_a_proposal_of_one_source_a_u_is_run_without_scoring() -> None:
-    model = mined(Mixture(3, 0.1, 0.02, 0.1, 0, 0.9, 1.0, 0.0))
+    model = mined(Mixture(3, 0.1, 0.02, 0.1, 0, 0.9, 1.0, 0.0, 40))
 
     def no_scoring(images: Tensor, labels: Tensor | None) -> Tensor:
         raise AssertionError("nothing is to be picked")
@@ -112,7 +112,9 @@ def test_max_counts_how_often_each_source_wins() -> None:
 
 
 def test_mixture_ascends_the_exact_gradient_of_the_expected_score() -> None:
-    selector = Mixture(3, rate=0.5, entropy=0.02, floor=0.1, warmup=0, memory=0.0, sharpness=1.0, prune=0.0)
+    selector = Mixture(
+        3, rate=0.5, entropy=0.02, floor=0.1, warmup=0, memory=0.0, sharpness=1.0, drop_below=0.0, patience=1
+    )
     selector.logits.copy_(torch.tensor([0.3, -0.2, 0.5]))
     logits = selector.logits.clone().requires_grad_(True)
     scores = torch.tensor([[1.0, 3.0, -1.0], [0.0, 2.0, 4.0], [-2.0, 0.5, 0.0]])
@@ -125,15 +127,23 @@ def test_mixture_ascends_the_exact_gradient_of_the_expected_score() -> None:
     torch.testing.assert_close(selector.logits - before, 0.5 * gradient, rtol=1e-4, atol=1e-5)
 
 
-def test_mixture_settles_on_the_best_source_and_prunes_the_rest_from_samples() -> None:
-    selector = Mixture(3, rate=0.2, entropy=0.02, floor=0.1, warmup=5, memory=0.9, sharpness=2.0, prune=0.05)
+def test_mixture_settles_on_the_best_source_and_drops_the_rest_for_good() -> None:
+    selector = Mixture(
+        3, rate=0.2, entropy=0.02, floor=0.1, warmup=5, memory=0.9, sharpness=2.0, drop_below=0.1, patience=40
+    )
     rng = Generator().manual_seed(0)
-    for _ in range(300):
+    for step in range(300):
         proposed = selector.propose(32, rng)
+        assert step > 20 or proposed.sum(1).min() >= 1, "the critic sees the losers until they are dropped"
         scores = torch.randn(3, 32, generator=rng) + torch.tensor([[0.0], [1.0], [0.0]])
         selector.update(scores.masked_fill(~proposed, -torch.inf))
     assert selector.probabilities().tolist() == [0.0, 1.0, 0.0]
-    assert selector.propose(1000, rng).sum(1).min() >= 30, "the critic goes on seeing the losers"
+    assert selector.propose(1000, rng).sum(1).tolist() == [0, 1000, 0]
+    kept = Mixture(
+        3, rate=0.2, entropy=0.02, floor=0.1, warmup=5, memory=0.9, sharpness=2.0, drop_below=0.1, patience=40
+    )
+    kept.load_state_dict(selector.state_dict())
+    assert kept.probabilities().tolist() == [0.0, 1.0, 0.0]
 
 
 def test_penalties_are_the_papers_formulas() -> None:

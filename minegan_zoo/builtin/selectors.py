@@ -42,7 +42,8 @@ class Mixture(nn.Module, Selector):
     Draws come from q = (1 - floor) p + floor / S, so that the critic does not forget what the losers look like. The
     logits of p ascend the exact gradient of sum_i p_i E[s_i] + entropy H(p): p_i (a_i - sum_j p_j a_j) with
     a_i = E[s_i] - entropy log p_i. E[s_i] is a running mean in units of the scores' running standard deviation, so that
-    the rate means the same for every critic.
+    the rate means the same for every critic. A source whose probability stays below `drop_below` for `patience` updates
+    is dropped for good: losers that are only kept small come back, for the critic forgets what they look like.
     """
 
     def __init__(
@@ -54,27 +55,31 @@ class Mixture(nn.Module, Selector):
         warmup: int,
         memory: float,
         sharpness: float,
-        prune: float,
+        drop_below: float,
+        patience: int,
     ) -> None:
         super().__init__()
         self.num_sources = num_sources
         self.rate, self.entropy, self.floor = rate, entropy, floor
         self.warmup, self.memory = warmup, memory
-        self.sharpness, self.prune = sharpness, prune
+        self.sharpness, self.drop_below, self.patience = sharpness, drop_below, patience
         self.logits: Tensor
         self.means: Tensor
         self.spread: Tensor
         self.seen: Tensor
         self.step: Tensor
+        self.low: Tensor
         self.register_buffer("logits", torch.zeros(num_sources))
         self.register_buffer("means", torch.zeros(num_sources))
         self.register_buffer("spread", torch.zeros(()))
         self.register_buffer("seen", torch.zeros(num_sources))
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+        # for how many updates on end each source has been below the threshold; dropped ones have a logit of -inf
+        self.register_buffer("low", torch.zeros(num_sources, dtype=torch.int64))
 
     def propose(self, n: int, rng: Generator) -> Tensor:
         p = self.logits.softmax(0).cpu()
-        q = (1 - self.floor) * p + self.floor / self.num_sources
+        q = (1 - self.floor) * p + self.floor * (p > 0) / (p > 0).sum()
         # stratified draws: the counts of a batch stay within one of n q_i
         points = (torch.arange(n) + torch.rand(n, generator=rng)) / n
         chosen = torch.searchsorted(q.cumsum(0), points).clamp(max=self.num_sources - 1)
@@ -97,17 +102,15 @@ class Mixture(nn.Module, Selector):
         spread = scores[scored].std(correction=0)
         self.spread.lerp_(spread, (1 - self.memory) / (1 - self.memory ** (self.step + 1)))
         self.step += 1
-        if self.step <= self.warmup or not bool((self.seen > 0).all()):
-            return
         p = self.logits.softmax(0)
-        advantage = self.means / self.spread.clamp(min=1e-8) - self.entropy * p.log()
+        kept = p > 0
+        if self.step <= self.warmup or not bool((self.seen[kept] > 0).all()):
+            return
+        advantage = torch.where(kept, self.means / self.spread.clamp(min=1e-8) - self.entropy * p.log(), 0)
         self.logits += self.rate * p * (advantage - (p * advantage).sum())
+        self.low = torch.where(self.probabilities() < self.drop_below, self.low + 1, 0)
+        self.logits[self.low >= self.patience] = -torch.inf
 
     def probabilities(self) -> Tensor:
-        """p^sharpness, normalised, without the sources that this leaves below `prune`.
-
-        While it learns, p keeps losers in play that no sample should come from.
-        """
-        p = (self.sharpness * self.logits).softmax(0)
-        kept = torch.where(p >= self.prune, p, 0)
-        return kept / kept.sum()
+        """p^sharpness, normalised: while p learns, it keeps losers in play that few samples should come from."""
+        return (self.sharpness * self.logits).softmax(0)
