@@ -28,7 +28,9 @@ from minegan_zoo.contracts import (
 
 # `minegan-zoo list` imports this module, and that must stay cheap: torch is imported where a builder runs, not here.
 if TYPE_CHECKING:
-    from minegan_zoo.contracts import Code, Weights
+    from pathlib import Path
+
+    from minegan_zoo.contracts import Code
 
 # The version of the contract that this plugin was written for. A core with another one says so and leaves us out.
 MINEGAN_ZOO_API = 1
@@ -37,7 +39,7 @@ Z_DIM = 16
 Z = LatentSpace((Z_DIM,), "normal")
 
 
-def build(weights: Weights, *, resolution: int = 32, discs: int = 4) -> GeneratorSource:
+def build(weights: Path | None, *, resolution: int = 32, discs: int = 4) -> GeneratorSource:
     """Soft coloured discs, random: `discs` of them on `resolution`^2 pixels.
 
     The keyword-only parameters are the options: they appear in `minegan-zoo info toy`, are type-checked, and are set
@@ -51,7 +53,7 @@ def build(weights: Weights, *, resolution: int = 32, discs: int = 4) -> Generato
     return _discs(resolution, discs)
 
 
-def build_tiny(weights: Weights) -> GeneratorSource:
+def build_tiny(weights: Path | None) -> GeneratorSource:
     """Four discs on 16x16 pixels, for tests."""
     return build(weights, resolution=16)
 
