@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from minegan_zoo.contracts import GeneratorEntry, ImageSpec, LatentSpace, hookimpl
-from minegan_zoo_biggan import builders, cards
+from minegan_zoo_biggan import builders, bundled, cards
 
 MINEGAN_ZOO_API = 1
 
@@ -24,3 +24,5 @@ def register_generators(register: Callable[[GeneratorEntry], None]) -> None:
         register(GeneratorEntry(f"biggan.{tag}", builders.published, image, latents, card))
     for tag, (image, latents, card) in cards.BIGGAN_DEEP.items():
         register(GeneratorEntry(f"biggan-deep.{tag}", builders.published_deep, image, latents, card))
+    others = (bundled.IMAGE, bundled.LATENTS, bundled.OTHERS)
+    register(GeneratorEntry("biggan.fashion-others-32", builders.biggan, *others))
