@@ -246,7 +246,7 @@ def command(results: Results) -> str:
     words = [f"minegan-zoo pretrain {shlex.quote(family.name)}"]
     words += [f"--{flag} {shlex.quote(str(value))}" for flag, value in flags.items() if value is not None]
     words += ["--labels"] if config.labels else []
-    words += [f"--set {shlex.quote(f'{name}={_plain(value)}')}" for name, value in settings.items()]
+    words += [f"--set {shlex.quote(f'{name}={_plain(value)}')}" for name, value in settings.items() if value != ""]
     return " \\\n  ".join([*words, again])
 
 
@@ -288,7 +288,7 @@ def _unusual(training: Training) -> dict[str, Any]:
 
 
 def _choice(choice: Choice) -> str:
-    options = ", ".join(f"{name}={_plain(value)}" for name, value in choice.options.items())
+    options = ", ".join(f"{name}={_plain(value)}" for name, value in choice.options.items() if value != "")
     return f"{choice.name} ({options})" if options else choice.name
 
 

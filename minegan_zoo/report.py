@@ -91,6 +91,7 @@ def _view(results: Results) -> dict[str, Any]:
         "measured": account.measured(rows),
         "facts": account.facts(results),
         "command": account.command(results),
+        "function": "pretrain" if results.config.strategy.name == "scratch" else "mine",
         "config": results.config_text,
         "version": version("minegan-zoo"),
     }

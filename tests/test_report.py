@@ -209,7 +209,7 @@ def test_pretraining(tmp_path: Path) -> None:
         (SourceChoice("stylegan2", None, options),),
         "my photos",
         strategy=Choice("scratch", {"source_lr": 0.002}),
-        critic=Choice("source"),
+        critic=Choice("source", {"source": ""}),
         steps=10,
         labels=True,
     )
@@ -224,7 +224,7 @@ def test_pretraining(tmp_path: Path) -> None:
     assert " Miner " not in text and "Selector" not in text and "generator 0.5" in text
     for word in ("pretrain stylegan2", "--images 'my photos'", "--labels", "--set resolution=32"):
         assert word in text
-    assert "--set strategy.source_lr=0.002" in text
+    assert "--set strategy.source_lr=0.002" in text and "source=" not in text.replace("source_lr=", "")
 
 
 def test_names_are_text(tmp_path: Path) -> None:
