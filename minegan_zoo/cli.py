@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import errno
 import sys
+from typing import Any
 
-import click
 import typer
 
 from minegan_zoo.commands import checkpoints, listing, training
@@ -30,6 +30,10 @@ app.command()(listing.plugins)
 app.command()(checkpoints.inspect)
 app.command()(checkpoints.convert)
 
+UsageError: Any = typer.BadParameter.__mro__[1]
+"""Some versions of typer import click, others carry their own: this is the one that they raise."""
+INTERRUPTED = 130
+
 
 def main() -> None:
     """The console script: one line and exit code 1 for a user's mistake, 130 after Ctrl-C, 143 after SIGTERM."""
@@ -37,14 +41,19 @@ def main() -> None:
         code = app(standalone_mode=False)
     except MineganError as error:
         code = fail(str(error))
-    except click.exceptions.Abort:
-        say("interrupted; what was saved resumes with the same command")
-        code = 130
-    except click.ClickException as error:
+    except typer.Abort:  # what Ctrl-C becomes in older versions of typer
+        code = INTERRUPTED
+    except UsageError as error:
         error.show()
         code = error.exit_code
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        place = error.filename or "a file of this run"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            code = fail(f"the disk is full ({place}: {error.strerror}): free some space, then repeat the command")
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            code = fail(f"{place}: {error.strerror}")
+        else:
             raise
-        code = fail(f"the disk is full ({error.filename or 'while writing'}): free some, then repeat the command")
+    if code == INTERRUPTED:
+        say("interrupted; what was saved resumes with the same command")
     sys.exit(code if isinstance(code, int) else 0)
