@@ -103,11 +103,13 @@ class Recorder:
             self._bar.update(self._task, completed=step, description=stage, facts=_summary(facts))
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES or step == self.steps:
             self._last_line = time.monotonic()
-            self.console.print(f"{stage} {step}/{self.steps}  {_summary(facts)}", highlight=False, soft_wrap=True)
+            self.console.print(
+                f"{stage} {step}/{self.steps}  {_summary(facts)}", highlight=False, markup=False, soft_wrap=True
+            )
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
-        self.console.print(text, highlight=False, soft_wrap=True)
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def samples(self, name: str, step: int, images: Tensor, facts: Mapping[str, Any]) -> None:
         """Write a grid of images (n, C, H, W) in [-1, 1] as samples/STEP-NAME.png."""

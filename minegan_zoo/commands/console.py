@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 def show(name: str, facts: dict[str, Any], as_json: bool) -> None:
@@ -30,12 +31,12 @@ def table(header: list[str], rows: list[list[str]]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 400)
     table = Table(*header, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(cell.replace("[", "\\[") for cell in row))
+        table.add_row(*map(Text, row))  # brackets are meant as they stand
     console.print(table, highlight=False)
 
 
 def say(text: str) -> None:
-    Console(stderr=True).print(text, highlight=False, soft_wrap=True)
+    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def fail(text: str) -> int:
