@@ -84,7 +84,6 @@ def pretrain(
     set_: Settings = None,
 ) -> None:
     """Train a source from random weights; OUT/model is then FAMILY=OUT/model."""
-    from minegan_zoo.api import run_pretraining
     from minegan_zoo.config import Choice, RunConfig, SourceChoice
     from minegan_zoo.registry import generators
 
@@ -99,7 +98,10 @@ def pretrain(
         "augmentation": Choice(augmentation) if augmentation else None,
     }  # fmt: skip
     config = RunConfig(**{name: value for name, value in given.items() if value is not None})
-    run_pretraining(config.with_options(settings), out)
+    config = config.with_options(settings).checked()
+    from minegan_zoo.api import run_pretraining  # with torch, which a mistake need not wait for
+
+    run_pretraining(config, out)
     say(f"trained: {family}={out}/model")
 
 
@@ -145,7 +147,7 @@ def _configure(base: RunConfig | None, given: dict[str, Any], settings: list[str
 
     wanted = {name: value for name, value in given.items() if value is not None}
     config = dataclasses.replace(base, **wanted) if base else RunConfig(**wanted)
-    return config.with_options(_parse_settings(settings))
+    return config.with_options(_parse_settings(settings)).checked()
 
 
 def _need_out(out: Path | None) -> Path:
