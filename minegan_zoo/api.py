@@ -18,14 +18,13 @@ from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.recorder import Recorder
 from minegan_zoo.registry import generators
 from minegan_zoo.report import write_report
-from minegan_zoo.saved import open_any, save_model
+from minegan_zoo.saved import MODEL, open_any, save_model
 from minegan_zoo.sources import match_groups, named_groups, save_source
 from minegan_zoo.trainer import Trainer
 
 __all__ = ["evaluate", "load_source", "mine", "pretrain", "resume_or_start"]
 
 CONFIG = "config.toml"
-MODEL = "model"
 REPORT = "report.html"
 
 
@@ -249,6 +248,7 @@ def _claim(out: Path, config: RunConfig) -> None:
         out.mkdir(parents=True, exist_ok=True)
         existing.write_text(config.to_toml(), "utf-8")
     except OSError as error:
+        existing.unlink(missing_ok=True)  # half a configuration would bar the way
         raise MineganError(f"cannot write to {out}: {error.strerror}") from error
 
 

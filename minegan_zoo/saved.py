@@ -24,12 +24,21 @@ from minegan_zoo.atomic import written_aside
 from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, LoadedFrom, MineganError, Miner
 from minegan_zoo.mined_source import MinedSource
 from minegan_zoo.minegan import MinedGAN, Recipe
+from minegan_zoo.options import check_options
 from minegan_zoo.sources import adopt_critic, as_module, inner_critic, load_source, open_source, save_source
 from minegan_zoo.weights import fetch, load_strict
 
 SCHEMA = 1
 FACTS = "model.json"
 PARTS = "parts.safetensors"
+MODEL = "model"
+"""Where a run folder keeps its model."""
+
+
+def model_folder(reference: str) -> str:
+    """The model folder that `reference` means where it is a run folder; else `reference` as it stands."""
+    inside = Path(reference) / MODEL
+    return str(inside) if is_model_folder(inside) else reference
 
 
 def is_model_folder(path: Path) -> bool:
@@ -85,8 +94,8 @@ def write_model(model: MinedGAN, folder: Path) -> None:
 
 
 def load_model(reference: str) -> MinedGAN:
-    """Read a model folder by its path, or as `hf-hub:owner/name`."""
-    folder = fetch(reference, {})
+    """Read a model or run folder by its path, or a model as `hf-hub:owner/name`."""
+    folder = fetch(model_folder(reference), {})
     if not is_model_folder(folder):
         raise MineganError(f"{reference} is no model folder: it holds no {FACTS}")
     facts = _read_facts(folder / FACTS)
@@ -193,22 +202,23 @@ def _licence(name: str) -> str:
     return card.licence if card and card.licence else "not stated"
 
 
-def open_any(
-    reference: str, weights: str | None = None, source: int | None = None, **options: Any
-) -> list[GeneratorSource]:
+def open_any(reference: str, weights: str | None = None, **options: Any) -> list[GeneratorSource]:
     """The sources that a name stands for: one, or all of a mined folder's, each with its miner."""
-    if weights is None and is_model_folder(Path(reference)):
-        if options:
-            raise MineganError(f"a mined folder takes no options, but {', '.join(options)} was given")
-        model = load_model(reference)
-        indices = range(len(model.sources)) if source is None else [source]
-        if source is not None and not 0 <= source < len(model.sources):
-            raise MineganError(f"{reference} has the sources 0 to {len(model.sources) - 1}, not {source}")
-        if not model.miner_modules:
-            return [model.sources[index] for index in indices]
-        mined: list[GeneratorSource] = []
-        for index in indices:
-            mined.append(MinedSource(model, index))
-            mined[-1].loaded_from = LoadedFrom(reference, None, {"source": index})
-        return mined
+    folder = model_folder(reference)
+    if weights is None and is_model_folder(Path(folder)):
+        return _open_mined(folder, **check_options(_open_mined, options, f"the mined folder {folder}"))
     return [load_source(reference, weights, **options)]
+
+
+def _open_mined(folder: str, *, source: int | None = None) -> list[GeneratorSource]:
+    model = load_model(folder)
+    if source is not None and not 0 <= source < len(model.sources):
+        raise MineganError(f"{folder} has the sources 0 to {len(model.sources) - 1}, not {source}")
+    indices = range(len(model.sources)) if source is None else [source]
+    if not model.miner_modules:
+        return [model.sources[index] for index in indices]
+    mined: list[GeneratorSource] = []
+    for index in indices:
+        mined.append(MinedSource(model, index))
+        mined[-1].loaded_from = LoadedFrom(folder, None, {"source": index})
+    return mined
