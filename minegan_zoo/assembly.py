@@ -43,6 +43,7 @@ def assemble(
 ) -> Assembly:
     """Build every part. `target`, `test` and `sources` stand in for what the configuration names, where given."""
     config = config.checked()
+    device_of(config.device)
     notes: list[str] = []
     torch.manual_seed(config.seed)
     if sources is None:
@@ -147,6 +148,15 @@ def _load_target(config: RunConfig, target: Any, image: ImageSpec, sources: Sequ
         return images
     grey = first.contiguous()
     return replace(images, images=grey, digest=hashlib.sha256(grey.numpy().tobytes()).hexdigest())
+
+
+def device_of(name: str | None) -> torch.device:
+    """`cpu`, `cuda`, or for None the better one that is there; MineganError for one that is not."""
+    if name not in (None, "cpu", "cuda"):
+        raise MineganError(f"device must be cpu or cuda, not {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise MineganError("no CUDA device is there: leave the device out, or set it to cpu")
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def move_to(assembly: Assembly, device: torch.device) -> None:
