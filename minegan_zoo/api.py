@@ -15,7 +15,7 @@ from minegan_zoo.contracts import GeneratorSource, MineganError
 from minegan_zoo.evaluation import evaluate
 from minegan_zoo.gallery import Evaluate
 from minegan_zoo.minegan import MinedGAN
-from minegan_zoo.recorder import Recorder
+from minegan_zoo.recorder import METRICS, Recorder
 from minegan_zoo.registry import generators
 from minegan_zoo.report import write_report
 from minegan_zoo.saved import MODEL, open_any, save_model
@@ -25,7 +25,6 @@ from minegan_zoo.trainer import Trainer
 __all__ = ["evaluate", "load_source", "mine", "pretrain", "resume_or_start"]
 
 CONFIG = "config.toml"
-REPORT = "report.html"
 
 
 def load_source(name: str, weights: str | Path | None = None, **options: Any) -> GeneratorSource:
@@ -195,6 +194,8 @@ def resume_or_start(assembly: parts.Assembly, out: Path | None, *, quiet: bool =
 
     def recorder(resumed_at: int | None) -> Recorder:
         made = Recorder(out, steps=assembly.steps, resumed_at=resumed_at, quiet=quiet)
+        if resumed_at is None:
+            made.event("start", 0, {**assembly.facts(), "device": str(accelerator.device)})
         for note in assembly.notes if resumed_at is None else (f"resuming at step {resumed_at}",):
             made.say(note)
         return made
@@ -215,7 +216,12 @@ def resume_or_start(assembly: parts.Assembly, out: Path | None, *, quiet: bool =
         autocast=accelerator.autocast,
         evaluate=_evaluator(assembly) if out is not None and config.training.fid_samples else None,
     )
-    trainer.train()
+    try:
+        trainer.train()
+    except BaseException:  # an interrupted or failed run has its page too
+        if out is not None and (out / METRICS).exists():
+            write_report(out)
+        raise
     return trainer.average().eval()
 
 

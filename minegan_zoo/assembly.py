@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -36,6 +36,19 @@ class Assembly:
     steps: int
     notes: tuple[str, ...]
     """What its user should know, each said once."""
+
+    def facts(self) -> dict[str, Any]:
+        """What the report tells of the start, as JSON values."""
+        named = [source.loaded_from.name if source.loaded_from else "" for source in self.model.sources]
+        return {
+            "steps": self.steps,
+            "mines": bool(self.model.miner_modules),
+            "sources": named,
+            "target_images": len(self.target),
+            "image": asdict(self.model.image),
+            "adopted": self.model.recipe.adopted if self.model.recipe else None,
+            "notes": self.notes,
+        }
 
 
 def assemble(
