@@ -35,7 +35,7 @@ def inspect_checkpoint(path: Path, family: str | None = None) -> dict[str, Any]:
     critic = source.own_critic()
     return {
         "family": source.loaded_from.name if source.loaded_from else "",
-        "format": source.checkpoint_format or ("source folder" if is_source_folder(path) else "not stated"),
+        "format": "source folder" if is_source_folder(path) else source.checkpoint_format or "not stated",
         "image": str(source.image),
         "classes": source.num_classes,
         "latents": {name: f"{space.shape} {space.prior}" for name, space in source.latents.items()},

@@ -18,6 +18,9 @@ from .critic import ProGANCritic
 from .generator import ProGAN
 from .tensors import Checkpoint
 
+FORMATS = {"gan_zoo": "facebookresearch/pytorch_GAN_zoo PGAN", "rosinality": "rosinality/progressive-gan-pytorch"}
+"""Dialect -> whose format it is."""
+
 
 def random_plan(
     resolution: int,
@@ -66,7 +69,11 @@ def from_weights(weights: Path, ema: bool) -> ProGAN:
     """Whatever this family reads: a source folder (where `ema` says nothing) or a public checkpoint."""
     if not weights.exists():
         raise MineganError(f"progan: {weights} does not exist; give a checkpoint file or a folder")
-    return filled(from_source_folder(weights) if is_source_folder(weights) else public.read(weights, ema), weights)
+    if is_source_folder(weights):
+        return filled(from_source_folder(weights), weights)
+    source = filled(public.read(weights, ema), weights)
+    source.checkpoint_format = FORMATS[source.full_plan().generator.dialect]
+    return source
 
 
 def from_source_folder(folder: Path) -> Checkpoint:
