@@ -25,7 +25,8 @@ SHOES = Card(
     citation="H. Xiao, K. Rasul, R. Vollgraf: Fashion-MNIST. arXiv 1708.07747. T. Karras et al.: arXiv 1912.04958.",
     command=(
         "OMP_NUM_THREADS=1 minegan-zoo pretrain stylegan2 --images 'torchvision:FashionMNIST?root=DATA&classes=5,7,9' "
-        "--set resolution=32 --set channels=1 --set z_dim=64 --set w_dim=64 --set mapping_layers=4 --set channel_base=512 --set channel_max=128 "
+        "--set resolution=32 --set channels=1 --set z_dim=64 --set w_dim=64 --set mapping_layers=4 "
+        "--set channel_base=512 --set channel_max=128 "
         "--set source_lr=2e-3 --set critic_lr=2e-3 --set gamma=0.1 --steps 3000 --out runs/shoes && "
         "minegan-zoo convert runs/shoes/model fashion-shoes-32 --half"
     ),

@@ -14,6 +14,7 @@ from minegan_zoo.contracts import MineganError
 from minegan_zoo.weights import load_strict
 
 from .source import Sampling, StyleSource
+from .tensors import listed
 
 
 class Config(Protocol):
@@ -47,8 +48,7 @@ class Networks:
         small = self.config.cropped(resolution, alpha)
         if small == self.config:
             return self
-        with torch.device("meta"):
-            network = small.network(Sampling())
+        network = blank_of(small, whose)
         critic = network.own_critic()
         return Networks(
             small,
@@ -66,16 +66,37 @@ class Networks:
                 raise MineganError(f"{whose} has {name}={shape[name]}, not {value}: leave the option out")
 
     def source(self, sampling: Sampling, whose: str) -> StyleSource:
+        _check_fit(self, whose)  # before memory is taken
         source = self.config.network(sampling)
         load_strict(source, self.generator, f"{whose} (generator)")
         critic = source.own_critic()
-        if isinstance(critic, nn.Module):
-            if self.critic is None:
-                raise MineganError(f"{whose} describes a discriminator, but holds none: save the source again")
+        if isinstance(critic, nn.Module) and self.critic is not None:
             load_strict(critic, self.critic, f"{whose} (discriminator)")
             critic.eval()
         source.finish_loading()
         return source.eval()
+
+
+def _check_fit(networks: Networks, whose: str) -> None:
+    blank = blank_of(networks.config, whose)
+    critic = blank.own_critic()
+    if critic is not None and networks.critic is None:
+        raise MineganError(f"{whose} describes a discriminator, but holds none: save the source again")
+    for part, tensors in ((blank, networks.generator), (critic, networks.critic)):
+        if isinstance(part, nn.Module) and tensors is not None:
+            wanted = {name: value.shape for name, value in part.state_dict().items()}
+            found = {name: value.shape for name, value in tensors.items()}
+            if unfit := [name for name in wanted | found if wanted.get(name) != found.get(name)]:
+                raise MineganError(f"{whose} holds tensors that do not fit its description: {listed(unfit)}")
+
+
+def blank_of(config: Config, whose: str) -> StyleSource:
+    """The network of `config` without memory: names and shapes only."""
+    try:
+        with torch.device("meta"):
+            return config.network(Sampling())
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+        raise MineganError(f"{whose} describes an impossible network ({error}): it is damaged") from error
 
 
 def _selected(network: nn.Module, tensors: Mapping[str, Tensor], whose: str) -> dict[str, Tensor]:

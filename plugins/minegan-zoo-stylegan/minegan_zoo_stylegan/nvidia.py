@@ -7,7 +7,7 @@ layers that do not resample, everything about half precision (all runs in float3
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from minegan_zoo.weights import Record, module_tensors
 
 from .critic import CriticConfig
 from .mapping import MappingConfig
-from .tensors import shape_of, taps_of
+from .tensors import counted, listed, shape_of, taps_of
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class Part:
 
     def children(self) -> Mapping[str, Any]:
         children = self.state().get("_modules")
-        if not isinstance(children, dict):
+        if not isinstance(children, dict) or not all(isinstance(name, str) for name in children):
             raise MineganError(f"{self.path} is no recorded network: the file is damaged or of another kind")
         return children
 
@@ -66,52 +66,67 @@ class Part:
 
 
 def mapping_config(part: Part) -> MappingConfig:
-    """A MappingNetwork, of a generator or (z_dim 0) of a discriminator's labels."""
+    """A MappingNetwork, of a generator or of a discriminator's labels, which has no z."""
     tensors = part.tensors()
-    layers = [part.child(f"fc{i}") for i in range(part.fact("num_layers", int))]
-    num_classes = part.fact("c_dim", int)
-    config = MappingConfig(
-        z_dim=part.fact("z_dim", int),
-        widths=tuple(shape_of(tensors, f"fc{i}.weight", 2, part.path)[0] for i in range(len(layers))),
-        num_classes=num_classes,
-        embed=shape_of(tensors, "embed.weight", 2, part.path)[0] if num_classes else 0,
-    )
-    if not layers:
-        raise MineganError(f"{part.path} has no layers; such networks are not supported")
+    count = counted(tensors, r"fc(\d+)\.weight", part.path)
+    shapes = [shape_of(tensors, f"fc{i}.weight", 2, part.path) for i in range(count)]
+    embed, num_classes = shape_of(tensors, "embed.weight", 2, part.path) if part.has("embed") else (0, 0)
+    if shapes[0][1] < embed:
+        raise MineganError(f"{part.path}: fc0 takes {shapes[0][1]} values, fewer than the class embedding's {embed}")
+    layers = [part.child(f"fc{i}") for i in range(count)]
     kinds = {(layer.fact("bias_gain", float), layer.fact("activation", str)) for layer in layers}
     if len(kinds) > 1:
         raise MineganError(f"{part.path} has layers of several kinds, {sorted(kinds)}; such networks are not supported")
     ((lr, activation),) = kinds
-    return MappingConfig(config.z_dim, config.widths, config.num_classes, config.embed, lr, activation)
+    return MappingConfig(
+        z_dim=shapes[0][1] - embed,
+        widths=tuple(shape[0] for shape in shapes),
+        num_classes=num_classes,
+        embed=embed,
+        lr=lr,
+        activation=activation,
+    )
 
 
 def critic_config(part: Part) -> CriticConfig:
     """StyleGAN2's Discriminator, which StyleGAN3 uses too."""
     tensors = part.tensors()
-    resolutions = sorted(int(name[1:]) for name in part.children() if name[1:].isdecimal() and name != "b4")
-    if not resolutions or resolutions != [8 << i for i in range(len(resolutions))]:
-        raise MineganError(f"{part.path} has blocks of the sizes {resolutions}, not 8, 16, ...")
-    blocks = [part.child(f"b{resolution}") for resolution in resolutions]
-    head, top = part.child("b4"), f"b{resolutions[-1]}"
-    widths = [shape_of(tensors, f"b{resolution}.conv0.weight", 4, part.path)[0] for resolution in resolutions]
+    names = block_names(part, 8, {"mapping", "b4"})
+    head, last = part.child("b4"), part.child(names[-1])
+    width, planes = shape_of(tensors, "b4.conv.weight", 4, part.path)[:2]
     deviation = head.child("mbstd") if head.has("mbstd") else None
-    group = deviation.state().get("group_size") if deviation else None
+    if planes < width or (planes > width) != (deviation is not None):
+        raise MineganError(f"{head.path} has {planes} inputs of its convolution and {width} channels: it is damaged")
+    whole_batch = deviation is None or deviation.state().get("group_size") is None
     return CriticConfig(
-        channels=shape_of(tensors, f"{top}.fromrgb.weight", 4, part.path)[1],
-        widths=(shape_of(tensors, "b4.conv.weight", 4, part.path)[0], *widths),
-        architecture=architecture_of(blocks[-1]),
-        filter_taps=taps_of(
-            {f"{name}.resample_filter": tensors[f"{name}.resample_filter"] for name in map("b{}".format, resolutions)},
-            1.0,
-            part.path,
-        ),
-        activation=blocks[-1].child("conv0").fact("activation", str),
+        channels=shape_of(tensors, f"{names[-1]}.fromrgb.weight", 4, part.path)[1],
+        widths=(width, *(shape_of(tensors, f"{name}.conv0.weight", 4, part.path)[0] for name in names)),
+        architecture=architecture_of(last),
+        filter_taps=block_taps(tensors, names, part.path),
+        activation=last.child("conv0").fact("activation", str),
         head_activation=head.child("conv").fact("activation", str),
-        clamp=blocks[-1].child("conv0").number_or_none("conv_clamp"),
-        deviation_group=None if group is None else int(group),
-        deviation_planes=deviation.fact("num_channels", int) if deviation else 0,
+        clamp=last.child("conv0").number_or_none("conv_clamp"),
+        deviation_group=None if whole_batch or deviation is None else deviation.fact("group_size", int),
+        deviation_planes=planes - width,
         labels=mapping_config(part.child("mapping")) if part.has("mapping") else None,
     )
+
+
+def block_names(part: Part, first: int, others: set[str]) -> list[str]:
+    """b4, b8, ... from `first` up; MineganError where one is missing or there is anything else but `others`."""
+    found = [name for name in part.children() if name not in others]
+    names = [f"b{first << i}" for i in range(len(found))]
+    if not names or set(names) != set(found):
+        raise MineganError(f"{part.path} has the parts {listed(found)} where {', '.join(names)} were expected")
+    return names
+
+
+def block_taps(tensors: Mapping[str, Tensor], names: Sequence[str], whose: str) -> tuple[float, ...]:
+    """The filter that all blocks share."""
+    keys = [f"{name}.resample_filter" for name in names]
+    if missing := [key for key in keys if key not in tensors]:
+        raise MineganError(f"{whose} lacks {listed(missing)}: the file is incomplete or of another kind")
+    return taps_of({key: tensors[key] for key in keys}, 1.0, whose)
 
 
 def architecture_of(block: Part) -> Any:

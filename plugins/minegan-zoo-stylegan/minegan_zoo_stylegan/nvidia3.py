@@ -10,10 +10,9 @@ from torch import nn
 
 from minegan_zoo.contracts import MineganError
 
-from .networks import Networks
+from .networks import Networks, blank_of
 from .nvidia import Part, critic_config, critic_key, mapping_config
 from .resample import FilterPlan
-from .source import Sampling
 from .stylegan3 import InputPlan, LayerPlan, Synthesis3Config
 from .stylegan3_config import StyleGAN3Config
 from .tensors import renamed, shape_of
@@ -25,16 +24,16 @@ def read(generator: Part, critic: Part | None) -> Networks:
     layers = _layers(synthesis)
     tensors = generator.tensors()
     stored_mean = "mapping.w_avg" in tensors
+    mapping = mapping_config(generator.child("mapping"))
     config = StyleGAN3Config(
-        mapping_config(generator.child("mapping")),
-        _synthesis_config(synthesis, layers),
+        mapping,
+        _synthesis_config(synthesis, layers, mapping.widths[-1]),
         None if critic is None else critic_config(critic),
         stored_mean,
     )
     if not stored_mean:
         tensors["mapping.w_avg"] = torch.zeros(config.mapping.widths[-1])
-    with torch.device("meta"):
-        blank = config.network(Sampling())
+    blank = blank_of(config, generator.path)
 
     def key_of(name: str) -> str:
         if name == "w_mean":
@@ -57,16 +56,21 @@ def _layers(part: Part) -> list[str]:
     return [found[index] for index in range(len(found))]
 
 
-def _synthesis_config(part: Part, layers: list[str]) -> Synthesis3Config:
+def _synthesis_config(part: Part, layers: list[str], w_dim: int) -> Synthesis3Config:
     tensors, source = part.tensors(), part.child("input")
     plans = tuple(_layer_plan(part.child(name)) for name in layers)
+    size = first = _side(source, "size")
+    for name, plan in zip(layers, plans, strict=True):
+        if plan.up < 1 or plan.down < 1 or plan.output_size(size) != plan.size:
+            raise MineganError(f"{part.path}.{name} cannot turn {size} pixels into {plan.size}: the file is damaged")
+        size = plan.size
     return Synthesis3Config(
         channels=plans[-1].out_channels,
         resolution=plans[-1].size,
-        w_dim=part.fact("w_dim", int),
+        w_dim=w_dim,
         input=InputPlan(
             channels=shape_of(tensors, "input.weight", 2, part.path)[0],
-            size=_side(source, "size"),
+            size=first,
             rate=source.fact("sampling_rate", float),
             bandwidth=source.fact("bandwidth", float),
         ),
@@ -83,14 +87,17 @@ def _layer_plan(part: Part) -> LayerPlan:
         raise MineganError(f"{part.path} pads by {padding!r:.80}; only square images are supported")
 
     def plan(kind: str, side: str) -> FilterPlan | None:
-        if f"{kind}_filter" not in tensors:
+        taps = tensors.get(f"{kind}_filter")
+        if taps is None:
             return None
+        if taps.ndim not in (1, 2) or len(set(taps.shape)) > 1:
+            raise MineganError(f"{part.path}: {kind}_filter has the shape {tuple(taps.shape)}; it is damaged")
         return FilterPlan(
-            taps=part.fact(f"{kind}_taps", int),
+            taps=len(taps),
             cutoff=part.fact(f"{side}_cutoff", float),
             width=2 * part.fact(f"{side}_half_width", float),
             rate=part.fact("tmp_sampling_rate", float),
-            radial=tensors[f"{kind}_filter"].ndim == 2,
+            radial=taps.ndim == 2,
         )
 
     return LayerPlan(

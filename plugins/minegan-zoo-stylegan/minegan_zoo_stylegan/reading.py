@@ -69,7 +69,7 @@ def _from_folder(path: Path, config: type[Config]) -> Networks:
         raise MineganError(f"{path} holds a {saved.family}, not a {config.family}: load it as {saved.family}")
     try:
         described = config.from_json(saved.config)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MineganError(f"{path}: source.json describes no {config.family} of this version ({error})") from error
     return Networks(described, saved.generator, saved.discriminator)
 

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from minegan_zoo.contracts import MineganError
 
 from .critic1 import Critic1Config
-from .networks import Networks
-from .source import Sampling
+from .networks import Networks, blank_of
 from .stylegan1 import Synthesis1Config, fixed_noise
 from .stylegan1_config import StyleGAN1Config, mapping_config
 from .tensors import counted, renamed, shape_of, taps_of
@@ -32,8 +31,7 @@ def read(generator: Mapping[str, Tensor], critic: Mapping[str, Tensor] | None, w
     synthesis = _synthesis_config(generator, mapping.widths[-1], blurs, whose)
     scorer = None if critic is None else _critic_config(critic, f"{whose}, discriminator")
     config = StyleGAN1Config(mapping, synthesis, scorer)
-    with torch.device("meta"):
-        blank = config.network(Sampling())
+    blank = blank_of(config, whose)
 
     # the fused layout is that of a transposed convolution
     fused = re.compile(r"generator\.progression\.\d+\.conv1\.0\.weight")

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from .critic import CriticConfig
 from .mapping import MappingConfig
-from .networks import Networks
-from .source import Sampling
+from .networks import Networks, blank_of
 from .stylegan2 import SynthesisConfig
 from .stylegan2_config import StyleGAN2Config
 from .tensors import counted, renamed, shape_of, taps_of
@@ -38,8 +37,7 @@ def read(
         None if critic is None else _critic_config(critic, f"{whose}, d"),
         stored_mean=mean is not None,
     )
-    with torch.device("meta"):
-        blank = config.network(Sampling())
+    blank = blank_of(config, whose)
     tensors = {**generator, "latent_avg": torch.zeros(mapping.widths[-1]) if mean is None else mean}
     filters = r"convs\.\d+\.conv\.blur\.kernel|to_rgbs\.\d+\.upsample\.kernel"
     found = renamed(blank, tensors, _generator_key, ignored=filters, whose=whose)
@@ -66,9 +64,14 @@ def _synthesis_config(tensors: Mapping[str, Tensor], w_dim: int, whose: str) -> 
         channels=shape_of(tensors, "to_rgb1.conv.weight", 5, whose)[1],
         widths=(first[1], *widths),
         w_dim=w_dim,
-        filter_taps=taps_of({key: value for key, value in tensors.items() if key.endswith(".kernel")}, 4.0, whose),
+        filter_taps=_taps(tensors, ".blur.kernel", 4.0, whose),
+        rgb_filter_taps=_taps(tensors, ".upsample.kernel", 4.0, whose),
         kernel=first[-1],
     )
+
+
+def _taps(tensors: Mapping[str, Tensor], end: str, gain: float, whose: str) -> tuple[float, ...]:
+    return taps_of({key: value for key, value in tensors.items() if key.endswith(end)}, gain, whose)
 
 
 def _critic_config(tensors: Mapping[str, Tensor], whose: str) -> CriticConfig:
@@ -78,7 +81,7 @@ def _critic_config(tensors: Mapping[str, Tensor], whose: str) -> CriticConfig:
     return CriticConfig(
         channels=first[1],
         widths=(*reversed(widths), first[0]),
-        filter_taps=taps_of({key: value for key, value in tensors.items() if key.endswith(".kernel")}, 1.0, whose),
+        filter_taps=_taps(tensors, ".kernel", 1.0, whose),
         deviation_planes=shape_of(tensors, "final_conv.0.weight", 4, whose)[1] - widths[-1],
     )
 

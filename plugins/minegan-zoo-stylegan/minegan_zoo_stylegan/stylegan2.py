@@ -28,6 +28,7 @@ class SynthesisConfig:
     w_dim: int
     architecture: Architecture = "skip"
     filter_taps: tuple[float, ...] = (1, 3, 3, 1)
+    rgb_filter_taps: tuple[float, ...] = (1, 3, 3, 1)
     kernel: int = 3
     activation: str = "lrelu"
     clamp: float | None = None
@@ -87,7 +88,7 @@ class SynthesisBlock(nn.Module):
                 self.skip_scale = sqrt(0.5 / inputs)
         self.convs = cast(Sequence[StyledConv], nn.ModuleList(convs))
         self.torgb = ToRGB(width, config.channels, config.w_dim, clamp=config.clamp) if rgb else None
-        self.fir = Fir(config.filter_taps)
+        self.fir = Fir(config.rgb_filter_taps)
 
     def reset_parameters(self) -> None:
         if len(self.convs) == 1:

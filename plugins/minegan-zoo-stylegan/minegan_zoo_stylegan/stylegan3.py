@@ -47,6 +47,12 @@ class LayerPlan:
     def radial(self) -> bool:
         return self.down_filter is not None and self.down_filter.radial
 
+    def output_size(self, size: int) -> int:
+        """Pixels that come out where `size` go in."""
+        high = (size + self.kernel - 1) * self.up + sum(self.padding)
+        high -= self.up_filter.taps - 1 if self.up_filter else 0
+        return (high - (self.down_filter.taps if self.down_filter else 1)) // self.down + 1
+
 
 @dataclass(frozen=True)
 class Synthesis3Config:

@@ -76,6 +76,8 @@ def taps_of(kernels: Mapping[str, Tensor], gain: float, whose: str) -> tuple[flo
     """The taps, of sum 1, of the one filter that all these are: 2-D, times `gain`, or 1-D."""
     found: tuple[float, ...] | None = None
     for key, kernel in kernels.items():
+        if kernel.ndim not in (1, 2):
+            raise MineganError(f"{whose}: {key} has the shape {tuple(kernel.shape)}, where a filter was expected")
         line = kernel.double().sum(dim=0) / gain if kernel.ndim == 2 else kernel.double()
         whole = torch.outer(line, line) * gain if kernel.ndim == 2 else line
         fits = whole.shape == kernel.shape and torch.allclose(whole, kernel.double(), atol=1e-6)
