@@ -101,7 +101,7 @@ def diffaugment(*, policy: str = "color,translation,cutout") -> Augmentation:
 
 
 def minegan(
-    *, mine_share: float = 0.4, miner_lr: float = 1e-3, source_lr: float = 1e-3, critic_lr: float = 2e-3
+    *, mine_share: float = 0.4, miner_lr: float = 5e-4, source_lr: float = 5e-4, critic_lr: float = 2e-3
 ) -> Strategy:
     """Mine with frozen sources, then finetune sources and miners together."""
     from minegan_zoo.builtin.strategies import MineGAN
@@ -109,14 +109,14 @@ def minegan(
     return MineGAN(mine_share, miner_lr, source_lr, critic_lr)
 
 
-def minegan_noft(*, miner_lr: float = 1e-3, critic_lr: float = 2e-3) -> Strategy:
+def minegan_noft(*, miner_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
     """Mine only: the sources stay as they are."""
     from minegan_zoo.builtin.strategies import Mining
 
     return Mining(miner_lr, critic_lr)
 
 
-def transfergan(*, source_lr: float = 1e-3, critic_lr: float = 2e-3) -> Strategy:
+def transfergan(*, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
     """Plain finetuning of generator and discriminator, without miners."""
     from minegan_zoo.builtin.strategies import TransferGAN
 

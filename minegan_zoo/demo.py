@@ -9,11 +9,11 @@ from importlib.resources import files
 
 from minegan_zoo.config import RunConfig, SourceChoice
 
-SOURCES = ("biggan.fashion-others-32", "progan.fashion-tops-32", "stylegan2.fashion-shoes-32")
+SOURCES = ("stylegan2.fashion-shoes-32", "progan.fashion-tops-32", "biggan.fashion-others-32")
 
 
 def demo_config() -> RunConfig:
-    """The demo's run: only the shoes' source has seen ankle boots, among other shoes."""
+    """The demo's run: only the shoes' source has seen ankle boots, among other shoes. The critic starts from its."""
     images = files("minegan_zoo") / "data" / "demo"
     config = RunConfig(
         sources=tuple(SourceChoice(name) for name in SOURCES),
