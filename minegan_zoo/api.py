@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -21,6 +22,9 @@ from minegan_zoo.report import write_report
 from minegan_zoo.saved import MODEL, open_any, save_model
 from minegan_zoo.sources import match_groups, named_groups, save_source
 from minegan_zoo.trainer import Trainer
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 __all__ = ["evaluate", "load_source", "mine", "pretrain", "resume_or_start"]
 
@@ -86,7 +90,7 @@ def mine(
         objective=Choice(objective) if objective else RunConfig.objective,
         augmentation=Choice(augmentation) if augmentation else None,
         steps=steps,
-        batch=batch or RunConfig.batch,
+        batch=RunConfig.batch if batch is None else batch,
         seed=seed,
         resolution=resolution,
         device=device,
@@ -159,7 +163,7 @@ def pretrain(
         objective=Choice(objective) if objective else RunConfig.objective,
         augmentation=Choice(augmentation) if augmentation else None,
         steps=steps,
-        batch=batch or RunConfig.batch,
+        batch=RunConfig.batch if batch is None else batch,
         seed=seed,
         device=device,
     ).with_options(options or {})
@@ -183,12 +187,10 @@ def run_pretraining(
 
 def resume_or_start(assembly: parts.Assembly, out: Path | None, *, quiet: bool = False) -> MinedGAN:
     """Train; gives the averaged model. The notes are said once, when the run starts."""
-    from accelerate import Accelerator
-
     config = assembly.config
     if out is not None:
         _claim(out, config)
-    accelerator = Accelerator(cpu=config.device == "cpu", mixed_precision=config.training.precision)
+    accelerator = _accelerator(config)
     parts.move_to(assembly, accelerator.device)
     target = assembly.target
 
@@ -220,9 +222,22 @@ def resume_or_start(assembly: parts.Assembly, out: Path | None, *, quiet: bool =
         trainer.train()
     except BaseException:  # an interrupted or failed run has its page too
         if out is not None and (out / METRICS).exists():
-            write_report(out)
+            with suppress(OSError, MineganError):
+                write_report(out)
         raise
     return trainer.average().eval()
+
+
+def _accelerator(config: RunConfig) -> Accelerator:
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run of this process may have chosen otherwise
+    cpu = parts.device_of(config.device).type == "cpu"
+    accelerator = Accelerator(cpu=cpu, mixed_precision=config.training.precision)
+    if accelerator.num_processes > 1:
+        raise MineganError("training in several processes is not supported: start one, without a launcher")
+    return accelerator
 
 
 def _evaluator(assembly: parts.Assembly) -> Evaluate:
@@ -248,13 +263,14 @@ def _claim(out: Path, config: RunConfig) -> None:
                 "resume it, or choose another --out"
             )
         return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and (not out.is_dir() or any(path.suffix != ".partial" for path in out.iterdir())):
         raise MineganError(f"{out} exists and is no run folder: choose another --out or empty it")
     try:
         out.mkdir(parents=True, exist_ok=True)
-        existing.write_text(config.to_toml(), "utf-8")
+        aside = existing.with_suffix(".partial")  # half a configuration would bar the way
+        aside.write_text(config.to_toml(), "utf-8")
+        aside.replace(existing)
     except OSError as error:
-        existing.unlink(missing_ok=True)  # half a configuration would bar the way
         raise MineganError(f"cannot write to {out}: {error.strerror}") from error
 
 

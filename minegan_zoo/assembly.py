@@ -17,10 +17,10 @@ from minegan_zoo import registry
 from minegan_zoo.config import Choice, RunConfig
 from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, MineganError, Objective, Strategy
 from minegan_zoo.data import ImageSet, load_images
+from minegan_zoo.method import Method
 from minegan_zoo.minegan import MinedGAN, Recipe
 from minegan_zoo.saved import build_miner, open_any
-from minegan_zoo.sources import adopt_critic, as_module, canonical_image, noise_dim_of
-from minegan_zoo.trainer import Method
+from minegan_zoo.sources import adopt_critic, as_module, canonical_image, load_source, noise_dim_of
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def assemble(
     if not sources:
         raise MineganError("name at least one source (see: minegan-zoo list generators)")
     config, adopted = _choose_critic(config, sources, notes)
-    adopted_image = _image_of_critic(sources, adopted)
+    adopted_image = _image_of_critic(config, sources, adopted)
     image = replace(
         canonical_image(sources, 3, adopted_image),
         **({} if config.resolution is None else {"resolution": config.resolution}),
@@ -84,13 +84,24 @@ def assemble(
             notes.append(f"{name} makes {source.image} images; they are brought to the canonical {image}")
     real = config.test if test is None else test
     held_out = None if real is None else load_images(real, image)
+    overlap = len(held_out.image_digests() & images.image_digests()) if held_out else 0
+    if overlap:
+        raise MineganError(f"{overlap} of the test images are target images too: take them out of one of the two")
 
     strategy: Strategy = registry.strategies.create(config.strategy.name, **config.strategy.options)
+    steps = config.steps or strategy.default_steps
+    if any(stage.until for stage in strategy.stages(steps)):
+        raise MineganError(f"strategy {config.strategy.name!r} has a stage with a stopping rule, and none is known")
+    if config.labels and strategy.mines:
+        raise MineganError("labels condition strategies without miners only (pretraining): leave them out to mine")
     objective: Objective = registry.objectives.create(config.objective.name, **config.objective.options)
     augmentation = config.augmentation
     noise_dim = config.noise_dim or noise_dim_of(sources)
     num_classes = len(images.class_names) if config.labels else 0
     critic = _build_critic(config, sources, adopted, image, num_classes)
+    known = {count for count in (critic.num_classes, *(source.num_classes for source in sources)) if count}
+    if num_classes and known != {num_classes}:
+        raise MineganError(f"the images have {num_classes} classes, source and critic {sorted(known) or 'none'}")
     recipe = Recipe(
         miner=config.miner.name,
         miner_options=dict(config.miner.options),
@@ -113,7 +124,6 @@ def assemble(
         objective,
         None if augmentation is None else registry.augmentations.create(augmentation.name, **augmentation.options),
     )
-    steps = config.steps or strategy.default_steps
     resolved = replace(config, steps=steps, resolution=image.resolution, noise_dim=noise_dim)
     return Assembly(resolved, model, method, images, held_out, steps, tuple(notes))
 
@@ -139,8 +149,12 @@ def _choose_critic(
     return config, with_critic[0]
 
 
-def _image_of_critic(sources: Sequence[GeneratorSource], adopted: int | None) -> ImageSpec | None:
-    critic = None if adopted is None else sources[adopted].own_critic()
+def _image_of_critic(config: RunConfig, sources: Sequence[GeneratorSource], adopted: int | None) -> ImageSpec | None:
+    """What the adopted discriminator sees; None where the critic is not adopted."""
+    if config.critic.name != "source":
+        return None
+    source = load_source(config.critic.options["source"]) if adopted is None else sources[adopted]
+    critic = source.own_critic()
     return critic.image if critic else None
 
 

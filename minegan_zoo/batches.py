@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,11 @@ class TargetBatches:
 
     images: Tensor
     labels: Tensor | None
+
+    def digest(self) -> str:
+        """sha256 over images and labels: a run resumes on the images that it began with."""
+        labels = b"" if self.labels is None else self.labels.cpu().numpy().tobytes()
+        return hashlib.sha256(self.images.cpu().numpy().tobytes() + labels).hexdigest()
 
     def images_and_labels(self, n: int, rng: Generator) -> tuple[Tensor, Tensor | None]:
         """(n, C, R, R) in [-1, 1] and (n,), without repeats where there are enough images."""

@@ -47,11 +47,11 @@ def source(image: ImageSpec, num_classes: int, *, source: str = "") -> Critic:
     return adopt_critic(load_source(source), image) if source else adopt_critic(None, image)
 
 
-def max_(num_sources: int, *, window: int = 1000) -> Selector:
+def max_(num_sources: int, *, draws: int = 1000) -> Selector:
     """The paper's rule: critic and miners see the source with the best score for each u."""
     from minegan_zoo.builtin.selectors import Max
 
-    return Max(num_sources, window)
+    return Max(num_sources, draws)
 
 
 def mixture(
@@ -63,7 +63,7 @@ def mixture(
     warmup: int = 40,
     memory: float = 0.9,
     sharpness: float = 2.0,
-    drop_below: float = 0.1,
+    drop_below: float = 0.3,
     patience: int = 40,
 ) -> Selector:
     """A learned mixture: draws one source per u, so a step costs no more with more sources."""

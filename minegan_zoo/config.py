@@ -62,7 +62,7 @@ class Training:
     """Steps between sample grids."""
     log_every: int = 10
     """Steps between lines of metrics.jsonl."""
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    precision: Literal["no", "bf16"] = "no"
     """What the forward passes are computed in; "no" is float32."""
     fid_samples: int = 1000
     """Images generated for each FID in the report; 0 leaves it out."""

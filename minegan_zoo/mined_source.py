@@ -24,6 +24,7 @@ class MinedSource(nn.Module, GeneratorSource):
         self.inner = model.source_modules[index]
         self.miner = model.miner_modules[index]
         self.recipe = model.recipe
+        self.canonical, self.class_names = model.image, model.class_names
         self.image = self._source.image
         self.latents: Mapping[str, LatentSpace] = {"z": LatentSpace((model.noise_dim,), "normal")}
         self.inputs = (frozenset({"z"}),)
@@ -64,7 +65,7 @@ class MinedSource(nn.Module, GeneratorSource):
         critic = critic or self.own_critic()
         (noise_dim,) = self.latents["z"].shape
         miner: Miner = self.miner  # type: ignore[assignment]
-        model = MinedGAN([self._source], [miner], selector, self.image, noise_dim, critic)
+        model = MinedGAN([self._source], [miner], selector, self.canonical, noise_dim, critic, self.class_names)
         if self.recipe is not None:
             adopted = 0 if self._critic_is_source else None
             model.recipe = replace(self.recipe, selector="max", selector_options={}, adopted=adopted)

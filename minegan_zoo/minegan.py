@@ -24,6 +24,7 @@ from minegan_zoo.contracts import (
     Miner,
     Selector,
     Shared,
+    Stage,
 )
 from minegan_zoo.sources import as_module, code_from_noise, to_image
 
@@ -64,7 +65,7 @@ class Fakes:
     source: Tensor  # (m,)
     row: Tensor  # (m,) the u of each image
     weight: Tensor  # (m,) sums to n
-    codes: Sequence[Code]  # a source: name -> (m_i, *shape)
+    codes: Mapping[int, Code]  # source -> name -> (m_i, *shape)
 
 
 class MinedGAN(nn.Module):
@@ -135,7 +136,8 @@ class MinedGAN(nn.Module):
         draw = self.draw(n, rng, u=u, labels=labels)
         images = torch.empty(n, self.image.channels, self.image.resolution, self.image.resolution)
         for index in range(len(self.sources)):
-            for rows in (chosen == index).nonzero()[:, 0].split(CHUNK):
+            mine = (chosen == index).nonzero()[:, 0]
+            for rows in mine.split(CHUNK) if len(mine) else ():
                 images[rows] = self.synthesize(index, draw, rows)[0].float().clamp(-1, 1).cpu()
         return images
 
@@ -155,6 +157,11 @@ class MinedGAN(nn.Module):
         """Base noise from `rng` unless given, and for each source what no miner makes; on the model's device."""
         u = torch.randn(n, self.noise_dim, generator=rng) if u is None else u
         u = u.to(self.device, torch.float32)
+        if labels is not None and (not self.class_names or labels.shape != (n,)):
+            classes = f"{len(self.class_names)} classes" if self.class_names else "no classes"
+            raise MineganError(
+                f"labels must be ({n},) for a model with classes, not {tuple(labels.shape)} for {classes}"
+            )
         if labels is None and self.class_names:
             labels = torch.randint(len(self.class_names), (n,), generator=rng)
         labels = None if labels is None else labels.to(self.device)
@@ -182,21 +189,21 @@ class MinedGAN(nn.Module):
         scores = draw.u.new_full(proposed.shape, -torch.inf)
         with torch.no_grad():
             for index in range(len(self.sources)):
-                for rows in proposed[index].nonzero()[:, 0].split(max(CHUNK, len(draw.u))):
+                rows = proposed[index].nonzero()[:, 0]
+                if len(rows):
                     labels = None if draw.labels is None else draw.labels[rows]
                     scores[index, rows] = critic(self.synthesize(index, draw, rows)[0], labels).float()
         return scores
 
     def run(self, draw: Draw, weights: Tensor, *, gradient: bool) -> Fakes:
         """Synthesise every pair with weight (sources, n) > 0, as one batch in the order of sources."""
-        images, codes, kept = [], [], weights > 0
+        images, codes, kept = [], {}, weights > 0
         with nullcontext() if gradient else torch.no_grad():
             for index in range(len(self.sources)):
                 rows = kept[index].nonzero()[:, 0]
                 if len(rows):
-                    batch, code = self.synthesize(index, draw, rows)
+                    batch, codes[index] = self.synthesize(index, draw, rows)
                     images.append(batch)
-                    codes.append(code)
         source, row = kept.nonzero(as_tuple=True)
         return Fakes(torch.cat(images), source, row, weights[source, row], codes)
 
@@ -253,3 +260,15 @@ def run_scores(fakes: Fakes, scores: Tensor, shape: Sequence[int]) -> Tensor:
     spread = scores.new_full(tuple(shape), -torch.inf)
     spread[fakes.source, fakes.row] = scores.detach().float()
     return spread
+
+
+@torch.no_grad()
+def settle(model: MinedGAN, critic: Callable[[Tensor, Tensor | None], Tensor], stage: Stage) -> None:
+    """Let the selector count on fresh draws of the model that is kept, once a stage that selects has ended."""
+    draws = model.selector.settle_draws if stage.select and len(model.sources) > 1 else 0
+    if draws:
+        rng = Generator().manual_seed(0)
+        batches = [model.draw(min(CHUNK, draws - start), rng) for start in range(0, draws, CHUNK)]
+        everything = [torch.ones(len(model.sources), len(draw.u), dtype=torch.bool) for draw in batches]
+        scores = [model.score(critic, draw, proposed) for draw, proposed in zip(batches, everything, strict=True)]
+        model.selector.settle(torch.cat(scores, 1))

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Adam
 
-from minegan_zoo.contracts import Stage
+from minegan_zoo.contracts import MineganError, Stage
 from minegan_zoo.sources import match_groups
 
 
@@ -29,6 +29,8 @@ class StageOptimizers:
         """
         rates: dict[str, float] = {}
         for pattern, rate in stage.train.items():
+            if rate < 0:
+                raise MineganError(f"the learning rate of {pattern!r} in stage {stage.name!r} is negative: {rate}")
             rates |= dict.fromkeys(match_groups(pattern, groups), rate)
         for name, parameters in groups.items():
             for parameter in parameters:

@@ -152,5 +152,5 @@ def _keep_until(path: Path, step: int | None) -> None:
 def _summary(facts: Mapping[str, Any]) -> str:
     p = " ".join(f"{value:.2f}" for value in facts["p"])
     shares: Sequence[str] = [f"p {p}"] if len(facts["p"]) > 1 else []
-    losses = [f"critic {facts['critic_loss']:+.2f}", f"miner {facts['miner_loss']:+.2f}"]
+    losses = [f"{part} {facts[f'{part}_loss']:+.2f}" for part in ("critic", "miner") if f"{part}_loss" in facts]
     return "  ".join([*losses, f"{facts['images_per_second']:.0f} images/s", *shares])

@@ -38,6 +38,7 @@ def load_source(name: str, weights: str | Path | None = None, **options: Any) ->
     digests = entry.card.sha256 if entry.card and weights is None else {}
     source = entry.build(fetch(reference, digests) if reference else None, **checked)
     source.loaded_from = LoadedFrom(name, None if weights is None else str(weights), checked)
+    as_module(source).eval()
     return source
 
 
@@ -88,6 +89,7 @@ def open_source(folder: Path, loaded_from: LoadedFrom) -> GeneratorSource:
         if critic is not None and saved.discriminator is not None:
             load_strict(as_module(critic), saved.discriminator, f"the critic of {loaded_from.name!r} in {folder}")
     source.loaded_from = loaded_from
+    as_module(source).eval()
     return source
 
 

@@ -20,17 +20,14 @@ from minegan_zoo.batches import TargetBatches
 from minegan_zoo.checkpoint import load_state, random_state, restore_random_state, save_state
 from minegan_zoo.config import Training
 from minegan_zoo.contracts import (
-    Augmentation,
     Batch,
-    Critic,
     MineganError,
-    Objective,
     Run,
     Stage,
-    Strategy,
 )
 from minegan_zoo.gallery import Evaluate, Gallery
-from minegan_zoo.minegan import MinedGAN, run_scores, selector_weights
+from minegan_zoo.method import Method
+from minegan_zoo.minegan import MinedGAN, run_scores, selector_weights, settle
 from minegan_zoo.optimizers import StageOptimizers
 from minegan_zoo.recorder import Means, Recorder
 from minegan_zoo.sources import as_module, frozen, named_groups
@@ -47,16 +44,6 @@ class Position:
     critic_updates: int = 0
     miner_updates: int = 0
     images: int = 0
-
-
-@dataclass(frozen=True)
-class Method:
-    """The parts of the method besides the model."""
-
-    strategy: Strategy
-    critic: Critic
-    objective: Objective
-    augmentation: Augmentation | None
 
 
 class Trainer:
@@ -105,6 +92,7 @@ class Trainer:
         self.recorder = self._new_recorder(self.position.step if resumed else None)
         with self.recorder.showing(self.position.step), StopRequest() as stop:
             if not resumed:
+                self.model.eval()
                 self.gallery.show_start(self.recorder, self.model, self.target.images)
             while True:
                 stage = self.stages[self.position.stage]
@@ -113,6 +101,7 @@ class Trainer:
                 while self.position.stage_step < stage.steps:
                     self._step(stage)
                     if self.position.stage_step == stage.steps:
+                        settle(self.average(), self.critic_scores, stage)
                         self.gallery.show_end(self.recorder, self.average(), stage.name, self.position.step)
                     elif self.position.step % self.settings.samples_every == 0:
                         self.gallery.show(self.recorder, self.average(), stage.name, self.position.step)
@@ -194,7 +183,9 @@ class Trainer:
             fake_scores = self.critic_scores(self._augment(fakes.images), labels).float()
             loss = (self.method.objective.miner_loss(fake_scores) * fakes.weight).sum() / n
             for regulariser in stage.regularisers:
-                loss = loss + regulariser(Batch(draw.u, fakes.codes, fakes.images, fake_scores))
+                loss = loss + regulariser(
+                    Batch(draw.u, fakes.codes, fakes.source, fakes.row, fakes.images, fake_scores)
+                )
             facts = {"miner_loss": float(loss.detach())}
             self._check_finite(loss, facts, draw.u, fakes.images)
             self.optimizers.miner.zero_grad(set_to_none=True)
@@ -262,12 +253,15 @@ class Trainer:
             "rng": self.rng.get_state(),
             "random": random_state(),
             "means": self.means.totals,
+            "target": self.target.digest(),
         }
 
     def _resume(self) -> bool:
         state = None if self.folder is None else load_state(self.folder / "state")
         if state is None:
             return False
+        if state["target"] != self.target.digest():
+            raise MineganError(f"{self.folder} was trained on other target images: choose another folder for these")
         self.position = Position(**state["position"])
         for index in range(self.position.stage + 1):
             self._begin(index)

@@ -103,7 +103,7 @@ def test_a_proposal_of_one_source_a_u_is_run_without_scoring() -> None:
 
 
 def test_max_counts_how_often_each_source_wins() -> None:
-    selector = Max(2, window=1000)
+    selector = Max(2, draws=1000)
     selector.update(torch.tensor([[1.0, 0.0, 5.0, 2.0], [0.0, 1.0, 1.0, 1.0]]))
     assert selector.probabilities().tolist() == [0.75, 0.25]
     for _ in range(400):  # 2000 draws that source 1 wins fade the first out
@@ -129,7 +129,7 @@ def test_mixture_ascends_the_exact_gradient_of_the_expected_score() -> None:
 
 def test_mixture_settles_on_the_best_source_and_drops_the_rest_for_good() -> None:
     selector = Mixture(
-        3, rate=0.2, entropy=0.02, floor=0.1, warmup=5, memory=0.9, sharpness=2.0, drop_below=0.1, patience=40
+        3, rate=0.2, entropy=0.02, floor=0.1, warmup=5, memory=0.9, sharpness=2.0, drop_below=0.3, patience=40
     )
     rng = Generator().manual_seed(0)
     for step in range(300):
@@ -140,10 +140,20 @@ def test_mixture_settles_on_the_best_source_and_drops_the_rest_for_good() -> Non
     assert selector.probabilities().tolist() == [0.0, 1.0, 0.0]
     assert selector.propose(1000, rng).sum(1).tolist() == [0, 1000, 0]
     kept = Mixture(
-        3, rate=0.2, entropy=0.02, floor=0.1, warmup=5, memory=0.9, sharpness=2.0, drop_below=0.1, patience=40
+        3, rate=0.2, entropy=0.02, floor=0.1, warmup=5, memory=0.9, sharpness=2.0, drop_below=0.3, patience=40
     )
     kept.load_state_dict(selector.state_dict())
     assert kept.probabilities().tolist() == [0.0, 1.0, 0.0]
+
+
+def test_mixture_of_many_equal_sources_keeps_them() -> None:
+    selector = mz.selectors.create("mixture", 16)
+    rng = Generator().manual_seed(0)
+    for _ in range(150):
+        proposed = selector.propose(32, rng)
+        selector.update(torch.randn(16, 32, generator=rng).masked_fill(~proposed, -torch.inf))
+    assert selector.probabilities().isfinite().all()
+    assert (selector.probabilities() > 0).sum() >= 8
 
 
 def test_penalties_are_the_papers_formulas() -> None:

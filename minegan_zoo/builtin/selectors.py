@@ -6,19 +6,20 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from minegan_zoo.contracts import Selector
+from minegan_zoo.contracts import MineganError, Selector
 
 
 class Max(nn.Module, Selector):
     """The paper's rule (MineGAN, section 3.2, eq. 5 and 6): critic and miners see the best source per u only.
 
-    p_i is how often source i is the argmax, over the last `window` base noises or more.
+    p_i is how often source i is the argmax: while mining over about the last `draws` base noises, in the end over as
+    many fresh ones.
     """
 
-    def __init__(self, num_sources: int, window: int) -> None:
+    def __init__(self, num_sources: int, draws: int) -> None:
         super().__init__()
         self.num_sources = num_sources
-        self.window = window
+        self.settle_draws = draws
         self.counts: Tensor
         self.register_buffer("counts", torch.zeros(num_sources))
 
@@ -27,9 +28,13 @@ class Max(nn.Module, Selector):
 
     @torch.no_grad()
     def update(self, scores: Tensor) -> None:
-        # decaying counts remember about `window` draws; the first draws count in full
-        keep = max(0.0, 1 - scores.shape[1] / self.window)
-        self.counts.mul_(keep if self.counts.sum() >= self.window else 1).add_(self.critic_weights(scores).sum(1))
+        # decaying counts remember about so many draws; the first count in full
+        keep = max(0.0, 1 - scores.shape[1] / self.settle_draws)
+        self.counts.mul_(keep if self.counts.sum() >= self.settle_draws else 1).add_(self.critic_weights(scores).sum(1))
+
+    @torch.no_grad()
+    def settle(self, scores: Tensor) -> None:
+        self.counts.copy_(self.critic_weights(scores).sum(1))
 
     def probabilities(self) -> Tensor:
         total = self.counts.sum()
@@ -42,8 +47,9 @@ class Mixture(nn.Module, Selector):
     Draws come from q = (1 - floor) p + floor / S, so that the critic does not forget what the losers look like. The
     logits of p ascend the exact gradient of sum_i p_i E[s_i] + entropy H(p): p_i (a_i - sum_j p_j a_j) with
     a_i = E[s_i] - entropy log p_i. E[s_i] is a running mean in units of the scores' running standard deviation, so that
-    the rate means the same for every critic. A source whose probability stays below `drop_below` for `patience` updates
-    is dropped for good: losers that are only kept small come back, for the critic forgets what they look like.
+    the rate means the same for every critic. A source whose probability stays below `drop_below` times the uniform
+    share for `patience` updates is dropped for good: losers that are only kept small come back, for the critic forgets
+    what they look like.
     """
 
     def __init__(
@@ -59,6 +65,8 @@ class Mixture(nn.Module, Selector):
         patience: int,
     ) -> None:
         super().__init__()
+        if not (0 <= floor < 1 and 0 <= memory < 1 and sharpness > 0):
+            raise MineganError("the selector 'mixture' needs 0 <= floor < 1, 0 <= memory < 1 and sharpness > 0")
         self.num_sources = num_sources
         self.rate, self.entropy, self.floor = rate, entropy, floor
         self.warmup, self.memory = warmup, memory
@@ -108,7 +116,9 @@ class Mixture(nn.Module, Selector):
             return
         advantage = torch.where(kept, self.means / self.spread.clamp(min=1e-8) - self.entropy * p.log(), 0)
         self.logits += self.rate * p * (advantage - (p * advantage).sum())
-        self.low = torch.where(self.probabilities() < self.drop_below, self.low + 1, 0)
+        # in units of the uniform share: with many sources every probability is small
+        low = self.probabilities() * kept.sum() < self.drop_below
+        self.low = torch.where(low, self.low + 1, 0)
         self.logits[self.low >= self.patience] = -torch.inf
 
     def probabilities(self) -> Tensor:

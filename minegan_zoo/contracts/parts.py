@@ -122,6 +122,8 @@ class Selector(ABC):
     """
 
     num_sources: int
+    settle_draws: int = 0
+    """How many draws to score when mining ends, for `settle`."""
 
     def propose(self, n: int, rng: Generator) -> Tensor:
         """Bool (S, n): which pairs to score, at least one in every column. Default: all."""
@@ -139,6 +141,9 @@ class Selector(ABC):
 
     def update(self, scores: Tensor) -> None:  # noqa: B027 - a selector without learning has nothing to do
         """Learn from the scores of one miner step."""
+
+    def settle(self, scores: Tensor) -> None:  # noqa: B027 - a selector without `settle_draws` is never asked
+        """Mining has ended: (S, settle_draws) scores by the model that is kept."""
 
     @abstractmethod
     def probabilities(self) -> Tensor:
@@ -181,10 +186,12 @@ class Augmentation(ABC):
 class Batch:
     """What a regulariser may look at in a miner step."""
 
-    u: Tensor
-    codes: Sequence[Code]
-    images: Tensor
-    scores: Tensor
+    u: Tensor  # (n, noise_dim)
+    codes: Mapping[int, Code]  # source -> name -> (its rows, *shape)
+    source: Tensor  # (m,) of each image
+    row: Tensor  # (m,) its row of u
+    images: Tensor  # (m, C, H, W) canonical
+    scores: Tensor  # (m,)
 
 
 Regulariser = Callable[[Batch], Any]
