@@ -173,3 +173,28 @@ def test_a_source_without_discriminator_borrows_another_or_conv(tmp_path: Path) 
     assert alone.recipe is not None and alone.recipe.critic == "conv"
     alone.save(tmp_path / "model")
     assert_equal(weights(mz.MinedGAN.load(tmp_path / "model")), weights(alone))
+
+
+def test_a_run_resumes_on_its_own_images_alone(tmp_path: Path) -> None:
+    mine(tmp_path / "run")
+    with pytest.raises(mz.MineganError, match="trained on other target images"):
+        mine(tmp_path / "run", images=255 - target())
+
+
+def test_a_mined_folder_keeps_the_critic_of_another_resolution(tmp_path: Path) -> None:
+    first = mz.mine(SOURCES, target(), critic="conv", resolution=8, steps=2, batch=4, options=SETTINGS)
+    first.save(tmp_path / "first")
+    again = mz.mine(str(tmp_path / "first"), target(), steps=2, batch=4, options=SETTINGS)
+    again.save(tmp_path / "again")
+    assert torch.equal(mz.MinedGAN.load(tmp_path / "again").sample(3, seed=0), again.sample(3, seed=0))
+
+
+def test_max_settles_on_a_thousand_fresh_draws() -> None:
+    model = mz.mine(SOURCES, target(), selector="max", strategy="minegan-noft", steps=2, batch=4, options=SETTINGS)
+    counts = model.selector.state_dict()["counts"]
+    assert counts.sum() == 1000
+
+
+def test_labels_are_refused_where_nothing_is_conditioned() -> None:
+    with pytest.raises(mz.MineganError, match="this model has no classes|for no classes"):
+        mine(None).sample(2, labels=torch.tensor([0, 1]))
