@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import random
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +13,7 @@ import torch
 from torch import Tensor
 
 from minegan_zoo.contracts import MineganError
-from minegan_zoo.sources import load_source
+from minegan_zoo.sources import load_source, save_source
 from minegan_zoo.weights import read_checkpoint
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -199,3 +201,40 @@ def test_a_file_of_another_family_says_which(tmp_path: Path, tree: dict[str, obj
 def test_an_empty_folder_says_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(MineganError, match=r"expected G_ema\.pth, G\.pth or config\.json with pytorch_model\.bin"):
         load_source("biggan", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        (GOLDEN / "biggan-deep-ajbrock-32-depth3", "G_ema.pth"),
+        (GOLDEN / "biggan-deep-ajbrock-32-depth3", "D.pth"),
+        (FLAT, "state_dict.pth"),
+        (GOLDEN / "biggan-hf-32-attention-first", "pytorch_model.bin"),
+        (GOLDEN / "biggan-hf-32-attention-first", "config.json"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value.name,
+)
+def test_damaged_files_load_or_say_so(folder: Path, name: str, tmp_path: Path) -> None:
+    """A flip inside tensor data may load; nothing else than MineganError may come out."""
+    shutil.copytree(folder, tmp_path / "run")
+    whole, rng = (folder / name).read_bytes(), random.Random(0)
+    refused = 0
+    for mutation in range(40):
+        damaged = bytearray(whole if mutation % 4 else whole[: rng.randrange(len(whole))])
+        for _ in range(rng.choice((1, 4))):
+            damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
+        (tmp_path / "run" / name).write_bytes(damaged)
+        try:
+            load_source("biggan" if folder == FLAT else "biggan-deep", tmp_path / "run")
+        except MineganError:
+            refused += 1
+    assert refused >= 10  # all that were cut short, at least
+
+
+def test_a_source_folder_that_describes_no_biggan(tmp_path: Path) -> None:
+    save_source(load_source("biggan.tiny"), tmp_path / "saved")
+    facts = json.loads((tmp_path / "saved" / "source.json").read_text())
+    facts["config"]["generator"]["blocks"][0]["color"] = "red"
+    (tmp_path / "saved" / "source.json").write_text(json.dumps(facts))
+    with pytest.raises(MineganError, match="describes no BigGAN"):
+        load_source("biggan", tmp_path / "saved")
