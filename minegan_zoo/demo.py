@@ -19,6 +19,6 @@ def demo_config() -> RunConfig:
         sources=tuple(SourceChoice(name) for name in SOURCES),
         target=str(images / "target"),
         test=str(images / "test.safetensors"),
-        steps=600,
+        steps=480,
     )
     return config
