@@ -199,6 +199,8 @@ def _load(weights: Path, deep: bool, facts: Mapping[str, Any], hints: Hints, tru
     critic = source.own_critic()
     if critic is not None and checkpoint.discriminator_tensors is not None:
         load_strict(critic, checkpoint.discriminator_tensors, f"the discriminator in {weights}")
+    # only Hugging Face's files hold rows of batch-norm statistics, one a truncation
+    source.checkpoint_format = "Hugging Face pytorch-pretrained-BigGAN" if plan.statistics else "ajbrock/BigGAN-PyTorch"
     return source
 
 
