@@ -42,6 +42,7 @@ class Networks:
     config: Config
     generator: Mapping[str, Tensor]
     critic: Mapping[str, Tensor] | None
+    checkpoint_format: str = ""
 
     def cropped(self, resolution: int | None, alpha: float | None, whose: str) -> Networks:
         """What a smaller network needs of the tensors."""
@@ -56,6 +57,7 @@ class Networks:
             _selected(critic, self.critic, whose)
             if isinstance(critic, nn.Module) and self.critic is not None
             else None,
+            self.checkpoint_format,
         )
 
     def check(self, options: Mapping[str, Any], whose: str) -> None:
@@ -74,6 +76,7 @@ class Networks:
             load_strict(critic, self.critic, f"{whose} (discriminator)")
             critic.eval()
         source.finish_loading()
+        source.checkpoint_format = self.checkpoint_format
         return source.eval()
 
 

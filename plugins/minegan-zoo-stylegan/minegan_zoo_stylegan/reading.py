@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +50,16 @@ def read(path: Path, config: type[Config], *, ema: bool, mapping_lr: float | Non
     if likely.family != config.family:
         whose = f"{file} looks like {likely.words}"
         raise MineganError(f"{whose}: load it as {likely.family}" if likely.family else f"{whose}, not {config.family}")
-    if likely.layout == "nvidia":
-        return _nvidia(tree, config.family, ema, file)
-    if config.family == "stylegan":
+    networks = _networks(tree, likely.layout, config.family, ema, mapping_lr, file)
+    return replace(
+        networks, checkpoint_format=f"{'NVIDIA' if likely.layout == 'nvidia' else 'rosinality'} {config.family}"
+    )
+
+
+def _networks(tree: Any, layout: str, family: str, ema: bool, mapping_lr: float | None, file: Path) -> Networks:
+    if layout == "nvidia":
+        return _nvidia(tree, family, ema, file)
+    if family == "stylegan":
         from . import rosinality1
 
         generator, critic, _ = _states(tree, ROSINALITY1, ema, file)

@@ -87,7 +87,7 @@ def random_config(
     """min(channel_base / size, channel_max) channels at each size."""
     if resolution < 8 or resolution & (resolution - 1):
         raise MineganError(f"stylegan needs a resolution of 8, 16, 32, ..., not {resolution}")
-    check_positive("stylegan", channels=channels, z_dim=z_dim, mapping_layers=mapping_layers)
+    check_positive("stylegan", {"channels": channels, "z_dim": z_dim, "mapping_layers": mapping_layers})
     widths = pyramid(resolution, channel_base, channel_max)
     whole = StyleGAN1Config(
         mapping=mapping_config(z_dim, (z_dim,) * mapping_layers),

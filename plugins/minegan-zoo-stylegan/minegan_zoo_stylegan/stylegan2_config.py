@@ -76,7 +76,9 @@ def random_config(
     """min(channel_base / size, channel_max) channels at each size, as the StyleGAN2-ADA paper sets them."""
     if resolution < 8 or resolution & (resolution - 1):
         raise MineganError(f"stylegan2 needs a resolution of 8, 16, 32, ..., not {resolution}")
-    check_positive("stylegan2", channels=channels, z_dim=z_dim, w_dim=w_dim, mapping_layers=mapping_layers)
+    check_positive(
+        "stylegan2", {"channels": channels, "z_dim": z_dim, "w_dim": w_dim, "mapping_layers": mapping_layers}
+    )
     widths = pyramid(resolution, channel_base, channel_max)
     return StyleGAN2Config(
         mapping=_mapping(z_dim, w_dim, num_classes, mapping_layers, mapping_lr),
@@ -99,7 +101,7 @@ def _mapping(z_dim: int, w_dim: int, num_classes: int, layers: int, lr: float) -
     return MappingConfig(z_dim, (w_dim,) * layers, num_classes, w_dim if num_classes else 0, lr)
 
 
-def check_positive(family: str, **sizes: int) -> None:
+def check_positive(family: str, sizes: Mapping[str, int]) -> None:
     for name, value in sizes.items():
         if value < 1:
             raise MineganError(f"{family} needs {name} of at least 1, not {value}")

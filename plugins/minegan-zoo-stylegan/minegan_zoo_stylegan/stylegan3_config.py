@@ -86,7 +86,9 @@ def random_config(
 ) -> StyleGAN3Config:
     if resolution < 16 or resolution & (resolution - 1):
         raise MineganError(f"stylegan3 needs a resolution of 16, 32, 64, ..., not {resolution}")
-    check_positive("stylegan3", channels=channels, z_dim=z_dim, w_dim=w_dim, mapping_layers=mapping_layers)
+    check_positive(
+        "stylegan3", {"channels": channels, "z_dim": z_dim, "w_dim": w_dim, "mapping_layers": mapping_layers}
+    )
     if num_layers < 3:
         raise MineganError(f"stylegan3 needs num_layers of at least 3, not {num_layers}")
     # the rotation-equivariant variant has 1x1 convolutions and makes up for them in width
