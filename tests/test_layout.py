@@ -1,0 +1,179 @@
+"""The rules that keep the project readable: who may import whom, how long a file is, what a signature may not hold."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+CORE = "minegan_zoo"
+LONGEST = 300
+VAGUE = {"base", "common", "helpers", "misc", "util", "utils"}
+
+# Each module or package of the core and what of ours it imports, in an order in which none imports what stands below
+# it. The packages' own files are among themselves.
+IMPORTS = {
+    "contracts": "",
+    "options": "contracts",
+    "registry": "contracts options",
+    "atomic": "contracts",
+    "weights": "contracts atomic",
+    "stopping": "",
+    "metrics": "",
+    "charts": "",
+    "recorder": "",
+    "method": "contracts",
+    "builtin": "contracts",
+    "sources": "contracts options registry weights",
+    "catalog": "contracts builtin sources",
+    "config": "contracts options registry",
+    "pictures": "contracts",
+    "picture_files": "contracts pictures",
+    "public_datasets": "contracts pictures",
+    "data": "contracts pictures picture_files public_datasets",
+    "batches": "data",
+    "checkpoint": "contracts atomic",
+    "minegan": "contracts sources saved",
+    "mined_source": "contracts registry sources minegan",
+    "saved": "contracts options registry weights atomic sources minegan mined_source",
+    "averages": "minegan",
+    "optimizers": "contracts sources",
+    "gallery": "data checkpoint minegan recorder",
+    "trainer": (
+        "contracts config sources batches checkpoint method minegan averages optimizers gallery recorder stopping"
+    ),
+    "extractors": "contracts",
+    "evaluation": "contracts data extractors metrics",
+    "results": "contracts config",
+    "account": "config results",
+    "report": "charts results account",
+    "assembly": "contracts registry sources config data method minegan saved",
+    "api": (
+        "contracts registry sources config batches minegan saved gallery recorder trainer evaluation report assembly"
+    ),
+    "sampling": "contracts sources minegan saved recorder assembly api",
+    "converting": "contracts registry weights sources",
+    "demo": "config",
+    "commands": "contracts registry config api sampling converting demo",
+    "cli": "contracts commands",
+    "conformance": "contracts weights",
+    "pytest_plugin": "contracts registry conformance",
+    "__init__": "contracts registry minegan api",
+}
+LATER = {("minegan", "saved")}
+"""Imported inside a function, against the order: `MinedGAN.save` and `MinedGAN.load` stand on the class."""
+CHECKED_OPTIONS = {
+    "registry.create",  # they check their options against the builder, and so do those that they hand them on to
+    "api.load_source",
+    "sources.load_source",
+    "saved.open_any",
+    "extractors.__init__",  # the signature that torch-fidelity calls
+}
+
+
+def python_files(*folders: str) -> list[Path]:
+    found = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    return sorted(path for path in found if not {"build", ".venv"} & set(path.relative_to(ROOT).parts))
+
+
+def ours(path: Path) -> Iterator[str]:
+    """Every module of any of our packages that a file imports, with what it takes from it: "minegan_zoo.data.x"."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").startswith(CORE):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith(CORE))
+
+
+def core_imports() -> dict[str, set[str]]:
+    """Module or package of the core -> what of the core's others it imports."""
+    found: dict[str, set[str]] = {}
+    for path in python_files(CORE):
+        part = path.relative_to(ROOT / CORE).with_suffix("").parts[0]
+        taken = {name.split(".")[1] for name in ours(path) if name.startswith(f"{CORE}.")}
+        found.setdefault(part, set()).update(taken - {part})
+    return found
+
+
+PLUGINS = [path for path in python_files("plugins", "examples") if "tests" not in path.parts]
+
+
+# Imports
+
+
+def test_the_core_imports_what_the_table_says_and_nothing_else() -> None:
+    found = core_imports()
+    assert set(found) == set(IMPORTS)
+    for part, allowed in IMPORTS.items():
+        surplus, unused = found[part] - set(allowed.split()), set(allowed.split()) - found[part]
+        assert not surplus, f"{part} imports {', '.join(surplus)}: it may import {allowed or 'nothing of ours'}"
+        assert not unused, f"{part} no longer imports {', '.join(unused)}: take it from the table"
+
+
+def test_the_table_runs_one_way() -> None:
+    order = list(IMPORTS)
+    for part, allowed in IMPORTS.items():
+        for other in allowed.split():
+            assert order.index(other) < order.index(part) or (part, other) in LATER, f"{part} imports {other}"
+
+
+def test_built_in_parts_never_import_each_other() -> None:
+    for path in python_files(f"{CORE}/builtin"):
+        assert all(name.startswith(f"{CORE}.contracts.") for name in ours(path)), path
+
+
+def test_what_a_plugin_sees_is_contracts_and_weights() -> None:
+    assert len(PLUGINS) > 10
+    for path in PLUGINS:
+        distribution = path.relative_to(ROOT).parts[1]
+        own = distribution.replace("-", "_")
+        for name in ours(path):
+            module, _, taken = name.rpartition(".")
+            assert name.split(".")[0] == own or module in (f"{CORE}.contracts", f"{CORE}.weights"), (
+                f"{path.relative_to(ROOT)} imports {taken} of {module}"
+            )
+
+
+def test_what_lists_plugins_names_no_torch() -> None:
+    entries = [path for path in PLUGINS if path.name == "__init__.py"]
+    light = [*python_files(f"{CORE}/contracts"), *(ROOT / CORE / f"{name}.py" for name in ("registry", "options"))]
+    for path in [*light, ROOT / CORE / "catalog.py", ROOT / CORE / "config.py", *entries]:
+        for node in ast.parse(path.read_text("utf-8")).body:
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not [name for name in names if name.split(".")[0] == "torch"], path
+
+
+# Files and signatures
+
+
+def test_a_file_is_one_noun_of_at_most_300_lines() -> None:
+    files = python_files(CORE, "plugins", "examples", "tests", "benchmarks")
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in files}
+    assert len(lengths) > 100
+    assert {name: length for name, length in lengths.items() if length > LONGEST} == {}
+    assert [path for path in files if path.stem in VAGUE] == []
+
+
+def test_no_signature_takes_options_unchecked() -> None:
+    taking = set()
+    for path in [*python_files(CORE), *PLUGINS]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and node.args.kwarg:
+                name = "lambda" if isinstance(node, ast.Lambda) else node.name
+                taking.add(f"{path.stem}.{name}")
+    assert taking <= CHECKED_OPTIONS
+
+
+def test_no_default_is_mutable_and_no_attribute_is_guessed() -> None:
+    for path in [*python_files(CORE), *PLUGINS]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            where = f"{path.relative_to(ROOT)}:{node.lineno}" if isinstance(node, ast.expr | ast.stmt) else ""
+            if isinstance(node, ast.FunctionDef):
+                defaults = [*node.args.defaults, *node.args.kw_defaults]
+                assert not [each for each in defaults if isinstance(each, ast.List | ast.Dict | ast.Set)], where
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id != "globals", where
+                assert node.func.id != "getattr" or len(node.args) == 2, where
+            assert not isinstance(node, ast.Global), where
