@@ -19,6 +19,6 @@ def demo_config() -> RunConfig:
         sources=tuple(SourceChoice(name) for name in SOURCES),
         target=str(images / "target"),
         test=str(images / "test.safetensors"),
-        steps=480,
+        steps=400,
     )
     return config
