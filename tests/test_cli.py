@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -167,6 +169,34 @@ def test_a_mistake_in_a_process_of_its_own_shows_no_traceback(tmp_path: Path) ->
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (finished.returncode, finished.stdout) == (1, "")
     assert finished.stderr.startswith("error: ") and len(finished.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (errno.ENOSPC, "error: the disk is full (metrics.jsonl: No space left on device)"),
+        (errno.EFBIG, "error: the disk is full (metrics.jsonl: File too large)"),
+        (errno.EACCES, "error: metrics.jsonl: Permission denied"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch, error: int, words: str) -> None:
+    def refuse() -> None:
+        raise OSError(error, os.strerror(error), "metrics.jsonl")
+
+    monkeypatch.setattr(registry, "plugins", refuse)
+    finished = run("plugins")
+    assert finished.code == 1
+    assert finished.err.startswith(words) and len(finished.err.splitlines()) == 1
+
+
+def test_ctrl_c_in_any_command_is_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(registry, "plugins", interrupt)
+    finished = run("plugins")
+    assert (finished.code, finished.out) == (130, "")
+    assert "interrupted" in finished.err
 
 
 def test_a_wrong_call_shows_the_usage(run: Run) -> None:
