@@ -155,6 +155,23 @@ def test_what_was_mined_and_what_was_pretrained_are_sources_of_the_next_run(plac
     assert sum(facts["probabilities"]) == pytest.approx(1, abs=1e-5)
 
 
+def test_a_mined_folder_is_loaded_by_its_run_and_takes_one_option(place: Path, mined: Finished) -> None:
+    succeeded(mined)
+    source = mz.load_source(str(place / "mined"))
+    assert (source.image.resolution, source.latents["z"].shape) == (16, (32,))
+    model = str(place / "mined" / "model")
+    for options, words in (
+        ({"truncation": 0.5}, "no option 'truncation'. Its options: source: int | none = None"),
+        ({"source": "first"}, "must be int | none, not 'first'"),
+        ({"source": 1}, "has the sources 0 to 0, not 1"),
+    ):
+        with pytest.raises(MineganError) as error:
+            mz.load_source(model, **options)
+        assert words in str(error.value)
+    with pytest.raises(MineganError, match=r"'stylegan2\.tiny' has no option 'source'"):
+        mz.load_source("stylegan2.tiny", source=0)
+
+
 # Stop and resume
 
 
@@ -195,7 +212,7 @@ def test_sigterm_saves_the_state_too(place: Path) -> None:
     assert len(list((place / "ended" / "state").iterdir())) == 1
 
 
-def test_a_full_disk_is_one_line_and_loses_nothing(place: Path) -> None:
+def test_a_full_disk_is_one_line_and_loses_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit on the size of files stands in for the disk: what writes the state meets an OSError all the same."""
     room = (200_000, resource.RLIM_INFINITY)
     command = ["mine", "progan.tiny", "--target", "images", "--out", "full", "--steps", 2, *QUICK]
@@ -204,8 +221,9 @@ def test_a_full_disk_is_one_line_and_loses_nothing(place: Path) -> None:
     assert "Traceback" not in limited.stderr
     assert limited.stderr.splitlines()[-1].startswith("error: cannot write full/state/00000001: ")
     assert not [path for path in (place / "full").rglob("*") if path.name.startswith(".")]
-    succeeded(minegan_zoo(place, *command))
-    assert (place / "full" / "model" / "model.json").exists()
+    monkeypatch.chdir(place)
+    run(RunConfig.read(Path("full/config.toml")), Path("full"))
+    assert Path("full/model/model.json").exists()
 
 
 def test_a_disk_that_is_full_from_the_start_leaves_no_half_configuration(
