@@ -22,10 +22,9 @@ class Fir(nn.Module):
 
     def __init__(self, taps: Sequence[float]) -> None:
         super().__init__()
-        line = torch.tensor(taps, dtype=torch.float64)
-        line = line / line.sum()
-        # torch correlates; filters convolve
-        self.register_buffer("kernel", torch.outer(line, line).flip(0, 1).float(), persistent=False)
+        # backwards, because torch correlates and filters convolve
+        line = [tap / sum(taps) for tap in reversed(taps)]
+        self.register_buffer("kernel", torch.tensor([[a * b for b in line] for a in line]), persistent=False)
         self.size = len(taps)
 
     def blur(self, x: Tensor, before: int, after: int, gain: float = 1.0) -> Tensor:

@@ -67,8 +67,20 @@ class Networks:
             if value is not None and value != shape.get(name, value):
                 raise MineganError(f"{whose} has {name}={shape[name]}, not {value}: leave the option out")
 
+    def check_fit(self, whose: str) -> None:
+        """Whether the tensors fit the configuration, before memory is taken."""
+        blank = blank_of(self.config, whose)
+        critic = blank.own_critic()
+        if critic is not None and self.critic is None:
+            raise MineganError(f"{whose} describes a discriminator, but holds none: save the source again")
+        for part, tensors in ((blank, self.generator), (critic, self.critic)):
+            if isinstance(part, nn.Module) and tensors is not None:
+                wanted = {name: value.shape for name, value in part.state_dict().items()}
+                found = {name: value.shape for name, value in tensors.items()}
+                if unfit := [name for name in wanted | found if wanted.get(name) != found.get(name)]:
+                    raise MineganError(f"{whose} holds tensors that do not fit its description: {listed(unfit)}")
+
     def source(self, sampling: Sampling, whose: str) -> StyleSource:
-        _check_fit(self, whose)  # before memory is taken
         source = self.config.network(sampling)
         load_strict(source, self.generator, f"{whose} (generator)")
         critic = source.own_critic()
@@ -78,19 +90,6 @@ class Networks:
         source.finish_loading()
         source.checkpoint_format = self.checkpoint_format
         return source.eval()
-
-
-def _check_fit(networks: Networks, whose: str) -> None:
-    blank = blank_of(networks.config, whose)
-    critic = blank.own_critic()
-    if critic is not None and networks.critic is None:
-        raise MineganError(f"{whose} describes a discriminator, but holds none: save the source again")
-    for part, tensors in ((blank, networks.generator), (critic, networks.critic)):
-        if isinstance(part, nn.Module) and tensors is not None:
-            wanted = {name: value.shape for name, value in part.state_dict().items()}
-            found = {name: value.shape for name, value in tensors.items()}
-            if unfit := [name for name in wanted | found if wanted.get(name) != found.get(name)]:
-                raise MineganError(f"{whose} holds tensors that do not fit its description: {listed(unfit)}")
 
 
 def blank_of(config: Config, whose: str) -> StyleSource:

@@ -78,7 +78,9 @@ def _from_folder(path: Path, config: type[Config]) -> Networks:
         described = config.from_json(saved.config)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MineganError(f"{path}: source.json describes no {config.family} of this version ({error})") from error
-    return Networks(described, saved.generator, saved.discriminator)
+    networks = Networks(described, saved.generator, saved.discriminator)
+    networks.check_fit(str(path))
+    return networks
 
 
 def _file_in(folder: Path) -> Path:
