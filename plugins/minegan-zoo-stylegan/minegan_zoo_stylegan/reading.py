@@ -21,7 +21,7 @@ from .networks import Config, Networks
 from .recognise import looks_like
 from .tensors import listed
 
-SUFFIXES = {".pkl", ".pt", ".pth", ".model", ".bin", ".safetensors"}
+SUFFIXES = {".pkl", ".pt", ".pth", ".model"}
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,15 @@ def _from_folder(path: Path, config: type[Config]) -> Networks:
 
 
 def _file_in(folder: Path) -> Path:
-    """The only checkpoint, or the last of numbered ones."""
-    files = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES) if folder.is_dir() else []
-    if len(files) == 1:
-        return files[0]
-    numbered = {file: re.fullmatch(r"(.*?)(\d+)", file.stem) for file in files}
-    names = {match[1] if match else file.stem for file, match in numbered.items()}
-    if files and len(names) == 1 and all(numbered.values()):
-        return max(files, key=lambda file: int(re.fullmatch(r".*?(\d+)", file.stem)[1]))  # type: ignore[index]
+    """The only checkpoint or the last of numbered ones; `train_step-N` goes before the bare generators beside it."""
+    files = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES)
+    whole = [file for file in files if file.stem.startswith("train_step-")]
+    numbers = {file: re.fullmatch(r"(.*?)(\d+)", file.stem) for file in whole or files}
+    if len(numbers) == 1:
+        return next(iter(numbers))
+    places = {file: (match[1], int(match[2])) for file, match in numbers.items() if match}
+    if places and len(places) == len(numbers) and len({name for name, _ in places.values()}) == 1:
+        return max(places, key=lambda file: places[file][1])
     found = listed([file.name for file in files]) or "no checkpoint"
     raise MineganError(f"{folder} holds {found}: name the one file to load")
 

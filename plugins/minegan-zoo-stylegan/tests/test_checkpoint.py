@@ -77,6 +77,11 @@ def test_folders_hold_one_checkpoint_or_numbered_ones(tmp_path: Path) -> None:
         load_source("stylegan2", tmp_path)
 
 
+def test_folders_as_their_projects_leave_them() -> None:
+    assert load_source("stylegan3", ALIAS_FREE.parent).own_critic() is not None
+    assert load_source("stylegan", STYLEGAN.parent, resolution=8).own_critic() is not None  # not the bare generator
+
+
 def test_averaged_and_raw_weights(tmp_path: Path) -> None:
     raw_only = rewritten(ROSINALITY, tmp_path / "raw.pt", lambda tree: tree.pop("g_ema"))
     with pytest.raises(MineganError, match=r"no averaged weights \(g_ema\); load its g with ema=False"):

@@ -253,6 +253,20 @@ def test_bf16_autocast_keeps_images_float32_and_close() -> None:
         assert (rough - exact).abs().max() < 0.1 * exact.abs().max()
 
 
+@pytest.mark.parametrize("network", ["stylegan", "stylegan2", "stylegan3-r"])
+def test_compiles_without_graph_breaks(network: str) -> None:
+    source = build(network)
+    w = source.prior(2, frozenset({"w"}), rng())["w"].requires_grad_()
+
+    def score(w: Tensor) -> Tensor:
+        return critic_of(source)(source.synthesize({"w": w}))
+
+    compiled = torch.compile(score, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(w), score(w))
+    gradients = [torch.autograd.grad(run(w).sum(), w)[0] for run in (compiled, score)]
+    torch.testing.assert_close(*gradients)
+
+
 def test_entry_module_imports_no_torch() -> None:
     code = "import sys, minegan_zoo_stylegan; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
