@@ -20,6 +20,7 @@ __all__ = [
     "miners",
     "objectives",
     "pretrain",
+    "regularisers",
     "selectors",
     "strategies",
 ]
@@ -28,7 +29,16 @@ if TYPE_CHECKING:
     from minegan_zoo.api import evaluate, load_source, mine, pretrain
     from minegan_zoo.contracts import MineganError
     from minegan_zoo.minegan import MinedGAN
-    from minegan_zoo.registry import augmentations, critics, generators, miners, objectives, selectors, strategies
+    from minegan_zoo.registry import (
+        augmentations,
+        critics,
+        generators,
+        miners,
+        objectives,
+        regularisers,
+        selectors,
+        strategies,
+    )
 
 _HOMES = {
     "MinedGAN": "minegan",

@@ -35,16 +35,16 @@ KINDS: dict[str, type[Any]] = {
     "objectives": contracts.ObjectiveEntry,
     "augmentations": contracts.AugmentationEntry,
     "strategies": contracts.StrategyEntry,
+    "regularisers": contracts.RegulariserEntry,
 }
 PUBLISHED = {
-    "biggan": "minegan-zoo-biggan",
-    "biggan-deep": "minegan-zoo-biggan",
-    "progan": "minegan-zoo-progan",
-    "stylegan": "minegan-zoo-stylegan",
-    "stylegan2": "minegan-zoo-stylegan",
-    "stylegan3": "minegan-zoo-stylegan",
+    "minegan-zoo-biggan": "biggan biggan-deep",
+    "minegan-zoo-progan": "progan",
+    "minegan-zoo-stylegan": "stylegan stylegan2 stylegan3",
+    "minegan-zoo-miners": "residual affine w wplus layerwise noise flow gaussian-mixture labelled",
+    "minegan-zoo-transfer": "scale-shift bsa freezed l2sp ewc cdc adam-fsig genda",
 }
-"""Families that this project publishes -> the package to install."""
+"""Packages that this project publishes -> the names that come with them."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,9 @@ class Registry(Generic[Entry]):
         else:
             yield f"Known: {', '.join(sorted(known)) or 'none'}."
         family = name.split(".")[0]
-        if self.kind == "generators" and family in PUBLISHED and family not in known:
-            yield f"{family!r} comes with the package {PUBLISHED[family]}: pip install {PUBLISHED[family]}."
+        for package, names in PUBLISHED.items():
+            if family in names.split() and family not in known:
+                yield f"{family!r} comes with the package {package}: pip install {package}."
         for plugin in catalogue().plugins:
             if plugin.error:
                 yield _failure(plugin)
@@ -155,6 +156,7 @@ selectors: Registry[contracts.SelectorEntry] = Registry("selectors")
 objectives: Registry[contracts.ObjectiveEntry] = Registry("objectives")
 augmentations: Registry[contracts.AugmentationEntry] = Registry("augmentations")
 strategies: Registry[contracts.StrategyEntry] = Registry("strategies")
+regularisers: Registry[contracts.RegulariserEntry] = Registry("regularisers")
 
 
 def plugins() -> tuple[Plugin, ...]:
@@ -266,8 +268,8 @@ def _check_hooks(module: ModuleType, manager: pluggy.PluginManager) -> None:
 
 def by_kind(kind: str) -> Registry[Any]:
     """The registry of a kind, by the plural that the user types."""
-    registries = (generators, miners, critics, selectors, objectives, augmentations, strategies)
-    return next(registry for registry in registries if registry.kind == kind)
+    every = (generators, miners, critics, selectors, objectives, augmentations, strategies, regularisers)
+    return next(registry for registry in every if registry.kind == kind)
 
 
 def describe(name: str) -> dict[str, Any]:

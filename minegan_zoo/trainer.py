@@ -19,12 +19,7 @@ from minegan_zoo.averages import Averages
 from minegan_zoo.batches import TargetBatches
 from minegan_zoo.checkpoint import load_state, random_state, restore_random_state, save_state
 from minegan_zoo.config import Training
-from minegan_zoo.contracts import (
-    Batch,
-    MineganError,
-    Run,
-    Stage,
-)
+from minegan_zoo.contracts import Batch, Code, MineganError, Run, Stage
 from minegan_zoo.gallery import Evaluate, Gallery
 from minegan_zoo.method import Method
 from minegan_zoo.minegan import MinedGAN, run_scores, selector_weights, settle
@@ -184,7 +179,7 @@ class Trainer:
             loss = (self.method.objective.miner_loss(fake_scores) * fakes.weight).sum() / n
             for regulariser in stage.regularisers:
                 loss = loss + regulariser(
-                    Batch(draw.u, fakes.codes, fakes.source, fakes.row, fakes.images, fake_scores)
+                    Batch(draw.u, fakes.codes, fakes.source, fakes.row, fakes.images, fake_scores, labels, 1.0)
                 )
             facts = {"miner_loss": float(loss.detach())}
             self._check_finite(loss, facts, draw.u, fakes.images)
@@ -209,7 +204,10 @@ class Trainer:
         """Free what the stage trains, with optimizers that remember the last stage's moments."""
         stage = self.stages[index]
         model = self.model
-        run = Run(model.sources, model.miners, self.critic, model.selector, self.rng)
+        run = Run(
+            model.sources, model.miners, self.critic, model.selector, self.rng, model.noise_dim,
+            self.target.images, self.target.labels, model.image, self._sample,
+        )  # fmt: skip
         self.method.strategy.prepare(stage, run)
         groups = named_groups(model.sources, model.miners, self.critic)
         betas = (self.settings.beta1, self.settings.beta2)
@@ -222,6 +220,12 @@ class Trainer:
             if any(parameter.requires_grad for parameter in module.parameters()):
                 self.averages.add(name, module)
         self.begun = index
+
+    def _sample(self, n: int, rng: Generator) -> tuple[Tensor, Code]:
+        """For `Run.sample`: (n, C, R, R) with a graph, of one source by the selector's probabilities, and its code."""
+        (index,) = self.model.draw_sources(1, rng).tolist()
+        draw = self.model.draw(n, rng)
+        return self.model.synthesize(index, draw, torch.arange(n))
 
     def _record(self, facts: Mapping[str, float], seconds: float) -> None:
         self.means.add({**facts, "seconds": seconds})

@@ -10,6 +10,7 @@ from minegan_zoo.contracts.entries import (
     GeneratorEntry,
     MinerEntry,
     ObjectiveEntry,
+    RegulariserEntry,
     SelectorEntry,
     StrategyEntry,
 )
@@ -23,22 +24,19 @@ from minegan_zoo.contracts.hooks import (
     register_generators,
     register_miners,
     register_objectives,
+    register_regularisers,
     register_selectors,
     register_strategies,
 )
+from minegan_zoo.contracts.methods import Batch, Plateau, Regulariser, Run, Stage, Strategy
 from minegan_zoo.contracts.parts import (
     Augmentation,
-    Batch,
     Critic,
     GeneratorSource,
     Miner,
     Objective,
-    Regulariser,
-    Run,
     Selector,
     Shared,
-    Stage,
-    Strategy,
 )
 from minegan_zoo.contracts.specs import (
     Card,
@@ -70,8 +68,10 @@ __all__ = [
     "MinerEntry",
     "Objective",
     "ObjectiveEntry",
+    "Plateau",
     "Prior",
     "Regulariser",
+    "RegulariserEntry",
     "Run",
     "Selector",
     "SelectorEntry",
@@ -86,6 +86,7 @@ __all__ = [
     "register_generators",
     "register_miners",
     "register_objectives",
+    "register_regularisers",
     "register_selectors",
     "register_strategies",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from minegan_zoo.contracts.methods import Regulariser, Strategy
 from minegan_zoo.contracts.parts import (
     Augmentation,
     Critic,
@@ -12,7 +13,6 @@ from minegan_zoo.contracts.parts import (
     Miner,
     Objective,
     Selector,
-    Strategy,
 )
 from minegan_zoo.contracts.specs import Card, ImageSpec, LatentSpace
 
@@ -35,10 +35,17 @@ class GeneratorEntry:
 
 @dataclass(frozen=True)
 class MinerEntry:
-    """`build(latents, noise_dim, *, ...) -> Miner`."""
+    """`build(latents, noise_dim, *, ...) -> Miner`, for exactly the latent spaces that it is given.
+
+    `spaces` are shell-style patterns over latent spaces, such as ("z", "noise.*"): the miner is used on the first key
+    set of a source that has a match for each, and is given the matches. Empty: all of the source's default key set.
+
+    An option `num_classes: int = 0` is filled in by a run with labels: the miner is then conditioned on them.
+    """
 
     name: str
     build: Callable[..., Miner]
+    spaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,3 +86,11 @@ class StrategyEntry:
 
     name: str
     build: Callable[..., Strategy]
+
+
+@dataclass(frozen=True)
+class RegulariserEntry:
+    """`build(*, ...) -> Regulariser`; by custom the option `weight` scales it."""
+
+    name: str
+    build: Callable[..., Regulariser]

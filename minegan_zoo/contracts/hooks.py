@@ -12,6 +12,7 @@ from minegan_zoo.contracts.entries import (
     GeneratorEntry,
     MinerEntry,
     ObjectiveEntry,
+    RegulariserEntry,
     SelectorEntry,
     StrategyEntry,
 )
@@ -57,3 +58,8 @@ def register_augmentations(register: Callable[[AugmentationEntry], None]) -> Non
 @hookspec
 def register_strategies(register: Callable[[StrategyEntry], None]) -> None:
     """Register strategies."""
+
+
+@hookspec
+def register_regularisers(register: Callable[[RegulariserEntry], None]) -> None:
+    """Register regularisers, which strategies written as data name."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from minegan_zoo.contracts.specs import Code, ImageSpec, LatentSpace, LoadedFrom, MineganError
@@ -100,6 +99,14 @@ class Critic(ABC):
     def groups(self) -> Mapping[str, list[Parameter]]:
         """Named parts ordered from pixel to score: a partition of `parameters()`. Names hold no slash."""
 
+    def forward_features(self, images: Tensor) -> Tensor:
+        """(n, C, H, W) -> (n, d): what the score is read from. Critics that show it can be given new classes."""
+        raise MineganError(f"{type(self).__name__} shows no features: use another critic, such as 'conv'")
+
+    def forward_head(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(n, d) -> (n,): `forward` is the head of the features."""
+        raise MineganError(f"{type(self).__name__} shows no features: use another critic, such as 'conv'")
+
     def reset_parameters(self) -> None:
         """Draw every weight anew, for training from scratch."""
         raise MineganError(f"{type(self).__name__} cannot be trained from scratch: it defines no reset_parameters()")
@@ -109,10 +116,12 @@ class Miner(ABC):
     """Base noise u ~ N(0, I) -> the code of one source, to be mixed into an `nn.Module`. No batch statistics."""
 
     noise_dim: int
+    num_classes: int = 0
+    """How many classes of the target it is conditioned on; 0 = it ignores labels."""
 
     @abstractmethod
     def forward(self, u: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
-        """(n, noise_dim) -> exactly the latent spaces that the miner was built for, each (n, *shape)."""
+        """(n, noise_dim), labels (n,) -> exactly the latent spaces that the miner was built for, each (n, *shape)."""
 
 
 class Selector(ABC):
@@ -142,12 +151,26 @@ class Selector(ABC):
     def update(self, scores: Tensor) -> None:  # noqa: B027 - a selector without learning has nothing to do
         """Learn from the scores of one miner step."""
 
+    def observe(self, u: Tensor, scores: Tensor) -> None:
+        """The scores of one miner step with the base noise (n, noise_dim) that they belong to. Default: `update`."""
+        self.update(scores)
+
     def settle(self, scores: Tensor) -> None:  # noqa: B027 - a selector without `settle_draws` is never asked
         """Mining has ended: (S, settle_draws) scores by the model that is kept."""
 
     @abstractmethod
     def probabilities(self) -> Tensor:
         """(S,), sums to one: how often a sample is drawn from each source. Saved with the model."""
+
+    def probabilities_given(self, u: Tensor) -> Tensor:
+        """(S, n), columns sum to one: the same for each base noise. Default: `probabilities` for all."""
+        return self.probabilities()[:, None].expand(-1, len(u))
+
+    def dropped(self) -> Tensor:
+        """Bool (S,): sources that it will never choose again; the run takes them from memory. Default: none."""
+        import torch
+
+        return torch.zeros(self.num_sources, dtype=torch.bool)
 
 
 class Objective(ABC):
@@ -180,65 +203,3 @@ class Augmentation(ABC):
 
     def update(self, real_scores: Tensor) -> None:  # noqa: B027 - only adaptive augmentations learn
         """Adapt to the critic's scores (n,) of augmented real images, once a critic update."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What a regulariser may look at in a miner step."""
-
-    u: Tensor  # (n, noise_dim)
-    codes: Mapping[int, Code]  # source -> name -> (its rows, *shape)
-    source: Tensor  # (m,) of each image
-    row: Tensor  # (m,) its row of u
-    images: Tensor  # (m, C, H, W) canonical
-    scores: Tensor  # (m,)
-
-
-Regulariser = Callable[[Batch], Any]
-"""Batch -> scalar tensor that is added to the miner's loss."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A stretch of training in which the same parameters are free."""
-
-    name: str
-    steps: int
-    train: Mapping[str, float]
-    """Pattern over groups ("miners", "critic", "sources/*/body.*") -> Adam's learning rate."""
-    until: str | None = None
-    regularisers: tuple[Regulariser, ...] = ()
-    select: bool = True
-    """The selector picks and learns; otherwise sources are drawn by its probabilities, which stay as they are."""
-    batch_stats: bool = False
-    """Sources normalise by batch statistics (training from scratch) instead of the stored ones."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """What `Strategy.prepare` may touch."""
-
-    sources: Sequence[GeneratorSource]
-    miners: Sequence[Miner]
-    """One a source; none for a strategy that does not mine."""
-    critic: Critic
-    selector: Selector
-    rng: Generator
-
-
-class Strategy(ABC):
-    """A method of transfer: which parameters are trained, when, how fast."""
-
-    mines: bool = True
-    """False: no miners, codes come from each source's prior."""
-    default_steps: int = 1000
-
-    @abstractmethod
-    def stages(self, steps: int) -> tuple[Stage, ...]:
-        """Stages whose steps sum to `steps`."""
-
-    def prepare(self, stage: Stage, run: Run) -> None:  # noqa: B027 - most strategies change nothing
-        """Called before a stage begins; may change modules in place.
-
-        Called again when a run is resumed, before the saved tensors are loaded.
-        """

@@ -1,0 +1,129 @@
+"""A method of transfer: its stages, their regularisers and rules, and what it may touch. Never imports torch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from minegan_zoo.contracts.parts import Critic, GeneratorSource, Miner, Selector
+from minegan_zoo.contracts.specs import Code, ImageSpec
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a regulariser may look at in a miner step: m images of n base noises."""
+
+    u: Tensor  # (n, noise_dim)
+    codes: Mapping[int, Code]  # source -> name -> (its rows, *shape)
+    source: Tensor  # (m,) of each image
+    row: Tensor  # (m,) its row of u
+    images: Tensor  # (m, C, H, W) canonical
+    scores: Tensor  # (m,)
+    labels: Tensor | None  # (m,)
+    share: float  # of the step's whole batch: a mean over these images counts this much
+
+
+class Regulariser(ABC):
+    """A term of the miner's loss. One that has weights is also an `nn.Module`; they are the group "regularisers/I"."""
+
+    def prepare(self, run: Run) -> None:  # noqa: B027 - most need nothing
+        """Called before its stage begins, and again when a run is resumed: keep what is needed of the frozen start."""
+
+    @abstractmethod
+    def __call__(self, batch: Batch) -> Tensor:
+        """A scalar: the mean over the batch's images, added to the miner's loss as it is."""
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """A rule to end a stage before its steps are over: held-out target images are no longer approached.
+
+    Every `every` steps the kernel distance (KID, bundled features) between samples and target images that are never
+    trained on is measured; the stage ends when its best value is `patience` measurements old.
+    """
+
+    every: int = 50
+    patience: int = 4
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training in which the same parameters are free."""
+
+    name: str
+    steps: int
+    train: Mapping[str, float]
+    """Pattern over groups ("miners", "critic", "sources/*/body.*") -> Adam's learning rate.
+
+    A part after a colon picks parameters by their names within the group's module: "sources/*:*.bias". Later patterns
+    win.
+    """
+    until: Plateau | None = None
+    """What may end the stage before its steps are over."""
+    regularisers: tuple[Regulariser, ...] = ()
+    adversarial: bool = True
+    """False: no critic and no adversarial term; the regularisers are the whole loss."""
+    select: bool = True
+    """The selector picks and learns; otherwise sources are drawn by its probabilities, which stay as they are."""
+    batch_stats: bool = False
+    """Sources normalise by batch statistics (training from scratch) instead of the stored ones."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `Strategy.prepare` may touch."""
+
+    sources: Sequence[GeneratorSource]
+    miners: Sequence[Miner]
+    """One a source; none for a strategy that does not mine."""
+    critic: Critic
+    selector: Selector
+    rng: Generator
+    noise_dim: int
+    target: Tensor
+    """The training images (N, C, R, R), uint8, canonical."""
+    target_labels: Tensor | None
+    """(N,)"""
+    image: ImageSpec
+    """The canonical image."""
+    sample: Callable[[int, Generator], tuple[Tensor, Code]]
+    """(n, rng) -> what the model makes now, canonical (n, C, R, R) with a graph, of one source by the selector's
+    probabilities, and its code."""
+
+
+class Strategy(ABC):
+    """A method of transfer: which parameters are trained, when, how fast."""
+
+    mines: bool = True
+    """False: no miners, codes come from each source's prior."""
+    default_steps: int = 1000
+
+    @abstractmethod
+    def stages(self, steps: int) -> tuple[Stage, ...]:
+        """Stages whose steps sum to `steps`."""
+
+    def prepare(self, stage: Stage, run: Run) -> None:  # noqa: B027 - most strategies change nothing
+        """Called before a stage begins; may change modules in place.
+
+        Called again when a run is resumed, before the saved tensors are loaded: what it found by running the model it
+        then has from `restore`.
+        """
+
+    def state(self) -> Mapping[str, Any]:
+        """What `prepare` found by running the model, as a tree of tensors and plain values; saved with the run."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:  # noqa: B027 - nothing was saved
+        """The reverse, before `prepare` is called again."""
+
+    def summary(self) -> Mapping[str, Any]:
+        """What the report should say of it, as JSON values; asked for when a stage has begun."""
+        return {}
+
+    def finish(self, run: Run) -> None:  # noqa: B027 - most strategies add nothing
+        """Called with the model that is kept: fold what `prepare` added, so that its parts are plain again."""
