@@ -1,4 +1,4 @@
-"""A run in words and numbers: what its report says besides pictures and charts. May import results and config."""
+"""What a run's report says besides pictures and charts. May import run_folder, config and results."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import Any
 
 from minegan_zoo.config import Choice, Training
 from minegan_zoo.results import Event, Results
+from minegan_zoo.run_folder import CONFIG, FAILED, IN_PYTHON
 
-IN_PYTHON = "images given in Python"
-"""What a configuration says of images that no path names."""
 PREFERRED = 0.6
 """The probability from which a source is called the selector's choice."""
 MANY = 4
@@ -49,13 +48,13 @@ class Fact:
 def title(results: Results) -> str:
     """The target's name without the folders that lead there."""
     target = results.config.target
-    return "Images given in Python" if target == IN_PYTHON else Path(target).name or target
+    return target.capitalize() if target == IN_PYTHON else Path(target).name or target
 
 
 def lead(results: Results) -> str:
     """One sentence: what was made from what."""
     count = results.start.get("target_images")
-    target = "images given in Python" if results.config.target == IN_PYTHON else title(results)
+    target = IN_PYTHON if results.config.target == IN_PYTHON else title(results)
     target = f"{count} images ({target})" if count else target
     if results.config.strategy.name == "scratch":
         return f"{listed(results.sources)}, trained from random weights on {target}."
@@ -145,8 +144,8 @@ def nearest(results: Results) -> tuple[int, str] | None:
 def warnings(results: Results, table: Sequence[Row]) -> list[tuple[str, str]]:
     """Title and text of what a reader must not miss."""
     found = []
-    if not results.finished and (results.folder / "failed").exists():
-        text = "The loss became non-finite. The folder failed/ holds the step's state and batch."
+    if not results.finished and (results.folder / FAILED).exists():
+        text = f"The loss became non-finite. The folder {FAILED}/ holds the step's state and batch."
         found.append((f"Failed after {progress(results)}", text))
     elif not results.finished:
         text = "The command that started this run goes on from its last saved state."
@@ -232,7 +231,7 @@ def command(results: Results) -> str:
     if IN_PYTHON in (config.target, config.test):
         return ""
     if config.strategy.name != "scratch" or len(config.sources) != 1:
-        return f"minegan-zoo mine --config {shlex.quote(str(results.folder / 'config.toml'))} {again}"
+        return f"minegan-zoo mine --config {shlex.quote(str(results.folder / CONFIG))} {again}"
     (family,) = config.sources
     flags = {
         "images": config.target, "test": config.test, "limit": config.limit, "steps": config.steps,

@@ -16,10 +16,11 @@ from minegan_zoo.contracts import GeneratorSource, MineganError
 from minegan_zoo.evaluation import evaluate
 from minegan_zoo.gallery import Evaluate
 from minegan_zoo.minegan import MinedGAN
-from minegan_zoo.recorder import METRICS, Recorder
+from minegan_zoo.recorder import Recorder
 from minegan_zoo.registry import generators
 from minegan_zoo.report import write_report
-from minegan_zoo.saved import MODEL, open_any, save_model
+from minegan_zoo.run_folder import CONFIG, IN_PYTHON, METRICS, MODEL
+from minegan_zoo.saved import open_any, save_model
 from minegan_zoo.sources import match_groups, named_groups, save_source
 from minegan_zoo.trainer import Trainer
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 __all__ = ["evaluate", "load_source", "mine", "pretrain", "resume_or_start"]
-
-CONFIG = "config.toml"
 
 
 def load_source(name: str, weights: str | Path | None = None, **options: Any) -> GeneratorSource:
@@ -80,8 +79,8 @@ def mine(
         choices = tuple(_choice_of(source) for source in many)
     config = RunConfig(
         sources=choices,
-        target=str(images) if isinstance(images, str | Path) else "images given in Python",
-        test=None if test is None else str(test) if isinstance(test, str | Path) else "images given in Python",
+        target=str(images) if isinstance(images, str | Path) else IN_PYTHON,
+        test=None if test is None else str(test) if isinstance(test, str | Path) else IN_PYTHON,
         limit=limit,
         strategy=Choice(strategy),
         miner=Choice(miner),
@@ -155,8 +154,8 @@ def pretrain(
     """
     config = RunConfig(
         sources=(SourceChoice(family, None, dict(architecture or {})),),
-        target=str(images) if isinstance(images, str | Path) else "images given in Python",
-        test=None if test is None else str(test) if isinstance(test, str | Path) else "images given in Python",
+        target=str(images) if isinstance(images, str | Path) else IN_PYTHON,
+        test=None if test is None else str(test) if isinstance(test, str | Path) else IN_PYTHON,
         limit=limit,
         labels=labels,
         strategy=Choice("scratch"),

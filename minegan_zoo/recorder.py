@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: metrics.jsonl, TensorBoard, sample grids, progress. May import contracts only."""
+"""What a run tells while it goes on: metrics.jsonl, TensorBoard, sample grids, progress. May import run_folder only."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from minegan_zoo.run_folder import METRICS, SAMPLES
+
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.tensorboard import SummaryWriter
 
-METRICS = "metrics.jsonl"
 SECONDS_BETWEEN_LINES = 10.0
 """How often a line is printed where no progress bar can be drawn."""
 
@@ -55,7 +56,7 @@ class Recorder:
         self._task: TaskID | None = None
         self._last_line = -SECONDS_BETWEEN_LINES
         if folder is not None:
-            (folder / "samples").mkdir(parents=True, exist_ok=True)
+            (folder / SAMPLES).mkdir(parents=True, exist_ok=True)
             _keep_until(folder / METRICS, resumed_at)
             from torch.utils.tensorboard import SummaryWriter
 
@@ -115,7 +116,7 @@ class Recorder:
         """Write a grid of images (n, C, H, W) in [-1, 1] as samples/STEP-NAME.png."""
         if self.folder is None:
             return
-        file = f"samples/{step:08d}-{name}.png"
+        file = f"{SAMPLES}/{step:08d}-{name}.png"
         save_grid(images, self.folder / file)
         self.event("samples", step, {"file": file, **facts})
 

@@ -1,6 +1,6 @@
 """report.html: what a run made of its sources, in one file that needs nothing else.
 
-May import account, charts and results, and no torch.
+May import run_folder, results, account and charts, and no torch.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 from minegan_zoo import account
 from minegan_zoo.charts import Chart, Series, line_chart
 from minegan_zoo.results import Results
+from minegan_zoo.run_folder import REPORT
 
-REPORT = "report.html"
 COLOURS = 8
 """How many the template has; of more sources, the most probable ones are coloured."""
 WIDEST = 720

@@ -1,4 +1,4 @@
-"""What a run folder holds, finished or not, as typed facts and without torch. May import contracts and config."""
+"""What a run folder holds, finished or not, as typed facts, no torch. May import contracts, run_folder and config."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from minegan_zoo.config import RunConfig
 from minegan_zoo.contracts import MineganError
+from minegan_zoo.run_folder import CONFIG, METRICS, MODEL
 
 Event = Mapping[str, Any]
 
@@ -39,17 +40,17 @@ class Results:
     @classmethod
     def read(cls, folder: Path) -> Results:
         """Read a run folder; MineganError where it holds no run."""
-        config = folder / "config.toml"
+        config = folder / CONFIG
         if not config.is_file():
-            raise MineganError(f"{folder} holds no run: there is no config.toml in it")
-        facts = folder / "model" / "model.json"
+            raise MineganError(f"{folder} holds no run: there is no {CONFIG} in it")
+        facts = folder / MODEL / "model.json"
         return cls(
             folder=folder,
             config=RunConfig.read(config),
             config_text=config.read_text("utf-8"),
-            events=_read_events(folder / "metrics.jsonl"),
+            events=_read_events(folder / METRICS),
             model=json.loads(facts.read_text("utf-8")) if facts.is_file() else {},
-            finished=facts.is_file() or (folder / "model" / "source.json").is_file(),
+            finished=facts.is_file() or (folder / MODEL / "source.json").is_file(),
         )
 
     def of(self, kind: str) -> list[Event]:
@@ -136,7 +137,7 @@ class Results:
 
 
 def _title(name: str, options: Mapping[str, Any]) -> str:
-    short = Path(name).parent.name if Path(name).name == "model" else Path(name).name
+    short = Path(name).parent.name if Path(name).name == MODEL else Path(name).name
     return f"{short} source {options['source']}" if "source" in options else short
 
 

@@ -25,14 +25,13 @@ from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, LoadedFrom
 from minegan_zoo.mined_source import MinedSource
 from minegan_zoo.minegan import MinedGAN, Recipe
 from minegan_zoo.options import check_options
+from minegan_zoo.run_folder import MODEL
 from minegan_zoo.sources import adopt_critic, as_module, inner_critic, load_source, open_source, save_source
 from minegan_zoo.weights import fetch, load_strict
 
 SCHEMA = 1
 FACTS = "model.json"
 PARTS = "parts.safetensors"
-MODEL = "model"
-"""Where a run folder keeps its model."""
 
 
 def model_folder(reference: str) -> str:

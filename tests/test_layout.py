@@ -20,9 +20,10 @@ IMPORTS = {
     "atomic": "contracts",
     "weights": "contracts atomic",
     "stopping": "",
+    "run_folder": "",
     "metrics": "",
     "charts": "",
-    "recorder": "",
+    "recorder": "run_folder",
     "method": "contracts",
     "builtin": "contracts",
     "sources": "contracts options registry weights",
@@ -36,7 +37,7 @@ IMPORTS = {
     "checkpoint": "contracts atomic",
     "minegan": "contracts sources saved",
     "mined_source": "contracts registry sources minegan",
-    "saved": "contracts options registry weights atomic sources minegan mined_source",
+    "saved": "contracts options registry weights atomic run_folder sources minegan mined_source",
     "averages": "minegan",
     "optimizers": "contracts sources",
     "gallery": "data checkpoint minegan recorder",
@@ -45,12 +46,13 @@ IMPORTS = {
     ),
     "extractors": "contracts",
     "evaluation": "contracts data extractors metrics",
-    "results": "contracts config",
-    "account": "config results",
-    "report": "charts results account",
+    "results": "contracts run_folder config",
+    "account": "run_folder config results",
+    "report": "run_folder charts results account",
     "assembly": "contracts registry sources config data method minegan saved",
     "api": (
-        "contracts registry sources config batches minegan saved gallery recorder trainer evaluation report assembly"
+        "contracts registry sources config batches minegan saved gallery recorder trainer evaluation report assembly "
+        "run_folder"
     ),
     "sampling": "contracts sources minegan saved recorder assembly api",
     "converting": "contracts registry weights sources",

@@ -1,0 +1,19 @@
+"""What the files of a run folder are called: one place for those that write and read them. Imports nothing of ours."""
+
+from __future__ import annotations
+
+CONFIG = "config.toml"
+"""The resolved configuration: enough to repeat the run."""
+METRICS = "metrics.jsonl"
+"""One event a line: start, stage, step, samples, evaluation, watch, dropped, stage_end."""
+SAMPLES = "samples"
+STATE = "state"
+"""What the run goes on from."""
+FAILED = "failed"
+"""A state and its batch, written where the loss became non-finite."""
+MODEL = "model"
+"""The mined model, or the source that was pretrained."""
+REPORT = "report.html"
+
+IN_PYTHON = "images given in Python"
+"""What a configuration says of images that no path names."""
