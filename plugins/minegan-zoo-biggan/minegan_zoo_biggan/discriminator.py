@@ -41,17 +41,24 @@ class Discriminator(nn.Module, Critic):
                 module.reset_parameters()
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        if labels is not None and self.embed is None:
-            raise MineganError("this BigGAN discriminator has no classes: leave the labels out")
+        return self.forward_head(self.forward_features(images), labels)
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """(n, C, H, W) -> h (n, width), float32."""
         h = images if self.input_conv is None else self.input_conv(images)
         for stage in self.blocks:
             for layer in stage:  # type: ignore[attr-defined]
                 h = layer(h)
-        with full_precision(h):
-            h = self.act(h.float()).sum((2, 3))
-            score: Tensor = self.linear(h).squeeze(1)
+        return self.act(h.float()).sum((2, 3))
+
+    def forward_head(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """h (n, width) -> (n,); without labels linear(h) alone."""
+        if labels is not None and self.embed is None:
+            raise MineganError("this BigGAN discriminator has no classes: leave the labels out")
+        with full_precision(features):
+            score: Tensor = self.linear(features).squeeze(1)
             if labels is not None and self.embed is not None:
-                score = score + (self.embed(labels) * h).sum(1)
+                score = score + (self.embed(labels) * features).sum(1)
         return score
 
     def groups(self) -> dict[str, list[nn.Parameter]]:

@@ -58,14 +58,13 @@ def test_ajbrock_scores_without_labels(name: str) -> None:
     critic = load(name).own_critic()
     assert critic is not None
     tensors = dict(critic.named_parameters()) | dict(critic.named_buffers())
-    features = {}
-    critic.linear.register_forward_hook(lambda module, inputs, output: features.update(h=inputs[0]))
-    alone = critic(io["x"])
+    features = critic.forward_features(io["x"])
+    alone = critic.forward_head(features)
     embed, u = tensors["embed.weight"], tensors["embed.u0"]
     v = torch.nn.functional.normalize(u @ embed)
     u = torch.nn.functional.normalize(v @ embed.t())
     sigma = (v @ embed.t() @ u.t()).item()
-    term = ((embed / sigma)[io["x_y"]] * features["h"]).sum(1)
+    term = ((embed / sigma)[io["x_y"]] * features).sum(1)
     assert_close(case, alone[:, None] + term[:, None], io["D_logits"])
 
 

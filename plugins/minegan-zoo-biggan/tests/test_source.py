@@ -86,10 +86,23 @@ def test_critic_scores_any_number_of_images_one_by_one(source: GeneratorSource) 
             critic(images, torch.zeros(3, dtype=torch.long))
         return
     labels = torch.tensor([0, 1, 0])
-    features = {}
-    critic.linear.register_forward_hook(lambda module, inputs, output: features.update(h=inputs[0]))
     term = critic(images, labels) - scores
-    torch.testing.assert_close(term, (critic.embed(labels) * features["h"]).sum(1), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        term, (critic.embed(labels) * critic.forward_features(images)).sum(1), atol=1e-4, rtol=1e-4
+    )
+
+
+def test_scores_are_the_head_of_the_features(source: GeneratorSource) -> None:
+    critic = source.own_critic()
+    images = torch.randn(2, source.image.channels, *[source.image.resolution] * 2, requires_grad=True)
+    features = critic.forward_features(images)
+    assert features.shape == (2, critic.linear.weight.shape[1])
+    for labels in (None, torch.tensor([1, 0]) if source.num_classes else None):
+        assert torch.equal(critic.forward_head(features, labels), critic(images, labels))
+    (slope,) = torch.autograd.grad(features.square().sum(), images, create_graph=True)
+    slope.square().sum().backward()
+    body = [p for name, p in critic.named_parameters() if name.startswith("blocks") and p.ndim > 1]
+    assert body and all(p.grad is not None and p.grad.isfinite().all() for p in body)
 
 
 def test_gradient_penalty_has_a_graph_to_every_weight_that_the_input_gradient_depends_on() -> None:

@@ -79,19 +79,23 @@ class ProGANCritic(nn.Module, Critic):
         self.head = EqualLinear(plan.widths[0], 1 + plan.num_classes, head_gain, style.scaled_bias)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        heads = self.heads(images)
+        return self.forward_head(self.forward_features(images), labels)
+
+    def forward_head(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(n, width at 4x4) -> (n,), float32."""
+        heads = self.heads(features)
         if labels is None or not self.plan.projection:
             return heads[:, 0]
-        if labels.shape != images.shape[:1]:
-            raise MineganError(f"progan: labels must be ({len(images)},), one an image, not {tuple(labels.shape)}")
+        if labels.shape != features.shape[:1]:
+            raise MineganError(f"progan: labels must be ({len(features)},), one an image, not {tuple(labels.shape)}")
         return heads[:, 0] + heads[:, 1:].gather(1, labels[:, None])[:, 0]
 
-    def heads(self, images: Tensor) -> Tensor:
-        """(n, C, H, W) -> (n, 1 + classes), float32: the score, then the class logits."""
-        heads: Tensor = self.head(self.features(images))
+    def heads(self, features: Tensor) -> Tensor:
+        """(n, width at 4x4) -> (n, 1 + classes), float32: the score, then the class logits."""
+        heads: Tensor = self.head(features)
         return heads.float()
 
-    def features(self, images: Tensor) -> Tensor:
+    def forward_features(self, images: Tensor) -> Tensor:
         """(n, C, H, W) -> (n, width at 4x4): what the heads read."""
         plan = self.plan
         if images.shape[1:] != (plan.channels, plan.image.resolution, plan.image.resolution):

@@ -58,10 +58,12 @@ def test_gan_zoo(folder: Path, call: dict[str, Any]) -> None:
     if call["net"] == "netD":
         images, critic = BATCHES[call["in"]](tensors["x"]), critic_of(source)
         names = [name.split(":")[0].strip() for name in call["out"].split(", ")]
-        assert_close(critic.heads(images), tensors[names[0]])
+        features = critic.forward_features(images)
+        assert_close(critic.heads(features), tensors[names[0]])
+        assert_close(critic.forward_head(features), tensors[names[0]][:, 0])
         assert_close(critic(images), tensors[names[0]][:, 0])
         if len(names) > 1:
-            assert_close(critic.features(images), tensors[names[1]])
+            assert_close(features, tensors[names[1]])
         if source.num_classes:
             labels = torch.zeros(len(images), len(source.plan.attributes), dtype=torch.int64)
             assert_close(critic(images, labels), tensors[names[0]][:, 0])
@@ -87,7 +89,7 @@ def test_rosinality(folder: Path, call: dict[str, Any]) -> None:
             images, critic = tensors[call["in"]], critic_of(source)
             assert_close(critic(images), tensors[score])
             assert_close(critic(images, torch.zeros(len(images), dtype=torch.int64)), tensors[score])
-            assert_close(critic.heads(images)[:, 1:], tensors[logits])
+            assert_close(critic.heads(critic.forward_features(images))[:, 1:], tensors[logits])
         else:
             code = {"z": tensors["z"], "class": source.class_codes(tensors["label"])}
             assert_close(source.synthesize(code), tensors[call["out"]])

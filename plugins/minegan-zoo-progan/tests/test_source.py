@@ -130,9 +130,23 @@ def test_labels_add_their_logit_to_the_score() -> None:
     critic = small(num_classes=5).own_critic()
     assert critic is not None
     images, labels = torch.randn(4, 3, 16, 16), torch.tensor([0, 4, 2, 2])
-    heads = critic.heads(images)
+    heads = critic.heads(critic.forward_features(images))
     torch.testing.assert_close(critic(images), heads[:, 0])
     torch.testing.assert_close(critic(images, labels), heads[:, 0] + heads[range(4), labels + 1])
+
+
+def test_scores_are_the_head_of_the_features(source: ProGAN) -> None:
+    critic = source.own_critic()
+    assert critic is not None
+    images = torch.randn(4, *[source.image.channels, source.image.resolution, source.image.resolution])
+    features = critic.forward_features(images.requires_grad_())
+    assert features.shape == (4, source.plan.widths[0])
+    for labels in (None, torch.tensor([0, 4, 2, 2]) if source.num_classes else None):
+        assert torch.equal(critic.forward_head(features, labels), critic(images, labels))
+    (slope,) = torch.autograd.grad(features.square().sum(), images, create_graph=True)
+    slope.square().sum().backward()
+    own = {name: p for name, p in critic.named_parameters() if not name.startswith("head.") and p.ndim > 1}
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in own.values())
 
 
 def test_gradient_penalty_has_a_finite_second_gradient_on_blank_images() -> None:

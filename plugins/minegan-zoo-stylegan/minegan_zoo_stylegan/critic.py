@@ -117,7 +117,7 @@ class CriticBlock(nn.Module):
 
 
 class CriticHead(nn.Module):
-    """4x4 features -> score or, with labels, projection weights; in float32."""
+    """4x4 feature maps -> features (n, width); `out`: these -> score or, with labels, what is projected; in float32."""
 
     def __init__(self, config: CriticConfig) -> None:
         super().__init__()
@@ -137,15 +137,17 @@ class CriticHead(nn.Module):
                 x = x + self.fromrgb(image)
             if self.planes:
                 x = append_deviation(x, self.group or x.shape[0], self.planes)
-            scores: Tensor = self.out(self.hidden(self.conv(x).flatten(1)))
-        return scores
+            features: Tensor = self.hidden(self.conv(x).flatten(1))
+        return features
 
 
 class ResidualCritic(nn.Module, Critic):
     """Images (and labels) -> (n,).
 
-    A conditional one scores by projection alone, <features, class weights> / sqrt(d), as StyleGAN2-ADA's; without
-    labels it takes the mean of all classes' weights, that is the mean of the scores under every label.
+    A conditional one scores by projection alone, <out(features), class weights> / sqrt(d), as StyleGAN2-ADA's: nothing
+    is left of the score without its class term. Without labels it therefore averages the class out: the mean of all
+    classes' weights, which gives the mean of the scores under every label. (The weights of an all-zero label, the one
+    other reading, no training has ever seen.)
     """
 
     def __init__(self, config: CriticConfig) -> None:
@@ -169,22 +171,26 @@ class ResidualCritic(nn.Module, Critic):
         return groups | {"head": list(self.head.parameters())}
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.forward_head(self.forward_features(images), labels)
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """(n, C, H, W) -> (n, width at 4x4), float32."""
         expected = (self.image.channels, self.image.resolution, self.image.resolution)
         if images.shape[1:] != expected:
             raise MineganError(f"this critic scores {self.image} images, got {tuple(images.shape)}")
         x = None
         for block in reversed(self.blocks):
             x, images = block(x, images)
-        scores: Tensor = self.head(x, images)
+        features: Tensor = self.head(x, images)
+        return features
+
+    def forward_head(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(n, width at 4x4) -> (n,), float32; what `labels` is, the class says."""
+        scores: Tensor = self.head.out(features)
         if self.labels is None:
             return scores[:, 0]
+        codes = self.labels.class_table() if labels is None else self.labels.class_codes(labels)
+        weights = self.labels(None, codes)
         if labels is None:
-            weights = self._class_weights(torch.arange(self.num_classes)).mean(dim=0)
-        else:
-            weights = self._class_weights(labels)
+            weights = weights.mean(dim=0)
         return (scores * weights).sum(dim=1) / sqrt(scores.shape[1])
-
-    def _class_weights(self, labels: Tensor) -> Tensor:
-        assert self.labels is not None
-        weights: Tensor = self.labels(None, self.labels.class_codes(labels))
-        return weights

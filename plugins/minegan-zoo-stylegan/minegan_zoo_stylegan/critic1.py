@@ -90,6 +90,15 @@ class ProgressiveCritic(nn.Module, Critic):
         return F.leaky_relu(x, 0.2) if self.activate else x
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.forward_head(self.forward_features(images))
+
+    def forward_head(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(n, head) -> (n,), float32."""
+        scores: Tensor = self.out(features)
+        return scores[:, 0]
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """(n, C, H, W) -> (n, head)."""
         expected = (self.image.channels, self.image.resolution, self.image.resolution)
         if images.shape[1:] != expected:
             raise MineganError(f"this critic scores {self.image} images, got {tuple(images.shape)}")
@@ -99,5 +108,4 @@ class ProgressiveCritic(nn.Module, Critic):
             x = self._from_rgb(-2, F.avg_pool2d(images, 2)).lerp(x, self.alpha)
         for block in reversed(lower):
             x = block(x)
-        scores: Tensor = self.out(torch.flatten(x, 1))
-        return scores[:, 0]
+        return torch.flatten(x, 1)

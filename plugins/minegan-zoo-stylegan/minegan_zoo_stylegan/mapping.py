@@ -63,6 +63,13 @@ class Mapping(nn.Module):
         codes: Tensor = self.embed(F.one_hot(labels.to(self.embed.weight.device), self.num_classes))
         return codes
 
+    def class_table(self) -> Tensor:
+        """(num_classes, embed): the codes of all classes."""
+        if self.embed is None:
+            raise MineganError("this network is unconditional: it has no class codes")
+        codes: Tensor = self.embed(torch.eye(self.num_classes, device=self.embed.weight.device))
+        return codes
+
     def forward(self, z: Tensor | None, embedding: Tensor | None = None) -> Tensor:
         x = torch.cat([normalise(part.float()) for part in (z, embedding) if part is not None], dim=1)
         for layer in self.layers:

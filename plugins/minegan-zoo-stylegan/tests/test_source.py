@@ -143,6 +143,19 @@ def test_critics_score_any_number_and_are_twice_differentiable(source: Generator
         critic(images[:, :, :8, :8])
 
 
+def test_scores_are_the_head_of_the_features(source: GeneratorSource) -> None:
+    critic = critic_of(source)
+    images = torch.randn(4, source.image.channels, *[source.image.resolution] * 2, requires_grad=True)
+    features = critic.forward_features(images)
+    assert features.ndim == 2 and len(features) == 4 and features.dtype == torch.float32
+    for labels in (None, torch.tensor([0, 2, 1, 1]) if critic.num_classes else None):
+        assert torch.equal(critic.forward_head(features, labels), critic(images, labels))
+    (slope,) = torch.autograd.grad(features.square().sum(), images, create_graph=True)
+    slope.square().sum().backward()
+    convolutions = [p for p in critic.parameters() if p.ndim == 4]
+    assert convolutions and all(p.grad is not None and p.grad.isfinite().all() for p in convolutions)
+
+
 @pytest.mark.parametrize("network", ["stylegan", "stylegan2, conditional", "stylegan3-r"])
 def test_truncation_moves_w_towards_its_mean(network: str, tmp_path: Path) -> None:
     save_source(build(network), tmp_path / "s")
@@ -253,7 +266,7 @@ def test_bf16_autocast_keeps_images_float32_and_close() -> None:
         assert (rough - exact).abs().max() < 0.1 * exact.abs().max()
 
 
-@pytest.mark.parametrize("network", ["stylegan", "stylegan2", "stylegan3-r"])
+@pytest.mark.parametrize("network", ["stylegan", "stylegan2, conditional", "stylegan3-r"])
 def test_compiles_without_graph_breaks(network: str) -> None:
     source = build(network)
     w = source.prior(2, frozenset({"w"}), rng())["w"].requires_grad_()
