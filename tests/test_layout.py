@@ -44,6 +44,7 @@ IMPORTS = {
     "trainer": (
         "contracts config sources batches checkpoint method minegan averages optimizers gallery recorder stopping"
     ),
+    "watch": "data metrics",
     "extractors": "contracts",
     "evaluation": "contracts data extractors metrics",
     "results": "contracts run_folder config",
