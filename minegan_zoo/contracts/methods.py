@@ -66,6 +66,8 @@ class Stage:
     until: Plateau | None = None
     """What may end the stage before its steps are over."""
     regularisers: tuple[Regulariser, ...] = ()
+    critic_regularisers: tuple[Regulariser, ...] = ()
+    """Terms of the critic's loss; their batch holds the fakes that it was shown, without a graph."""
     adversarial: bool = True
     """False: no critic and no adversarial term; the regularisers are the whole loss."""
     select: bool = True
@@ -101,6 +103,8 @@ class Strategy(ABC):
 
     mines: bool = True
     """False: no miners, codes come from each source's prior."""
+    miner: str = ""
+    """The miner that it is defined with, which then takes the place of the run's; empty: the run's."""
     default_steps: int = 1000
 
     @abstractmethod
@@ -113,6 +117,25 @@ class Strategy(ABC):
         Called again when a run is resumed, before the saved tensors are loaded: what it found by running the model it
         then has from `restore`.
         """
+
+    def trainable(self, stage: Stage, run: Run) -> Mapping[str, float]:
+        """The stage's `train` now that its parts are known and prepared, for patterns that depend on them."""
+        return stage.train
+
+    def noise(self, stage: Stage, step: int, u: Tensor, rng: Generator) -> Tensor:
+        """The base noise that step `step` of a stage trains on, given u ~ N(0, I); (n, noise_dim) both."""
+        return u
+
+    def scores(
+        self,
+        stage: Stage,
+        step: int,
+        critic: Callable[[Tensor, Tensor | None], Tensor],
+        images: Tensor,
+        labels: Tensor | None,
+    ) -> Tensor:
+        """(n,): what a step reads from the critic for images (n, C, R, R), in place of the critic's own scores."""
+        return critic(images, labels)
 
     def state(self) -> Mapping[str, Any]:
         """What `prepare` found by running the model, as a tree of tensors and plain values; saved with the run."""
