@@ -100,6 +100,25 @@ def diffaugment(*, policy: str = "color,translation,cutout") -> Augmentation:
     return DiffAugment(policy)
 
 
+def ada(
+    *,
+    target: float = 0.6,
+    images: int = 20_000,
+    every: int = 4,
+    start: float = 0.0,
+    most: float = 0.8,
+    policy: str = "blit,geometric,colour",
+) -> Augmentation:
+    """Adaptive augmentation: its strength follows how sure the critic is of real images (Karras et al., 2020).
+
+    `images`: how many real images p takes from 0 to 1, the paper's 500,000 cut down to runs of some ten thousand;
+    `most`: where p stops, as the paper finds augmentations to leak into the samples above 0.8.
+    """
+    from minegan_zoo.builtin.ada import ADA
+
+    return ADA(policy, target, images, every, start, most)
+
+
 def minegan(
     *, mine_share: float = 0.4, miner_lr: float = 5e-4, source_lr: float = 5e-4, critic_lr: float = 2e-3
 ) -> Strategy:
@@ -157,6 +176,7 @@ def register_objectives(register: Callable[[ObjectiveEntry], None]) -> None:
 @hookimpl
 def register_augmentations(register: Callable[[AugmentationEntry], None]) -> None:
     register(AugmentationEntry("diffaugment", diffaugment))
+    register(AugmentationEntry("ada", ada))
 
 
 @hookimpl
