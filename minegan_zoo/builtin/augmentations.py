@@ -1,6 +1,7 @@
-"""The core's augmentations. Imports contracts only.
+"""DiffAugment. Imports contracts only.
 
-In torch, not kornia: kornia's colour operations clamp to [0, 1], and its erasing draws other shapes than the paper's.
+In torch, not kornia: kornia's colour operations clamp to [0, 1], its erasing draws other shapes than the paper's, and
+its translation resamples where whole pixels can be copied.
 """
 
 from __future__ import annotations
