@@ -47,11 +47,40 @@ def source(image: ImageSpec, num_classes: int, *, source: str = "") -> Critic:
     return adopt_critic(load_source(source), image) if source else adopt_critic(None, image)
 
 
-def max_(num_sources: int, *, draws: int = 1000) -> Selector:
+def max_(num_sources: int, *, draws: int = 1000, drop_below: float = 0.0, patience: int = 40) -> Selector:
     """The paper's rule: critic and miners see the source with the best score for each u."""
     from minegan_zoo.builtin.selectors import Max
 
-    return Max(num_sources, draws)
+    return Max(num_sources, draws, drop_below, patience)
+
+
+def softmax(
+    num_sources: int,
+    *,
+    draws: int = 1000,
+    width: int = 64,
+    rate: float = 3e-3,
+    drop_below: float = 0.0,
+    patience: int = 40,
+) -> Selector:
+    """The paper's rule, with a small network that learns to predict the best source from u."""
+    from minegan_zoo.builtin.selectors import Softmax
+
+    return Softmax(num_sources, draws, width, rate, drop_below, patience)
+
+
+def uniform(num_sources: int) -> Selector:
+    """Draws one source per u, all alike."""
+    from minegan_zoo.builtin.selectors import Fixed
+
+    return Fixed(num_sources, ())
+
+
+def fixed(num_sources: int, *, probabilities: tuple[float, ...] = ()) -> Selector:
+    """Draws one source per u by given probabilities, in the order of the sources (all alike unless given)."""
+    from minegan_zoo.builtin.selectors import Fixed
+
+    return Fixed(num_sources, probabilities)
 
 
 def mixture(
@@ -70,6 +99,21 @@ def mixture(
     from minegan_zoo.builtin.selectors import Mixture
 
     return Mixture(num_sources, rate, entropy, floor, warmup, memory, sharpness, drop_below, patience)
+
+
+def candidates(
+    num_sources: int,
+    *,
+    count: int = 2,
+    explore: float = 0.2,
+    draws: int = 1000,
+    drop_below: float = 0.1,
+    patience: int = 100,
+) -> Selector:
+    """The paper's rule among a few sources per u, chosen by what has won: for many sources."""
+    from minegan_zoo.builtin.selectors import Candidates
+
+    return Candidates(num_sources, count, explore, draws, drop_below, patience)
 
 
 def wgan_gp(*, weight: float = 10.0, critic_steps: int = 5) -> Objective:
@@ -163,7 +207,11 @@ def register_critics(register: Callable[[CriticEntry], None]) -> None:
 @hookimpl
 def register_selectors(register: Callable[[SelectorEntry], None]) -> None:
     register(SelectorEntry("max", max_))
+    register(SelectorEntry("softmax", softmax))
+    register(SelectorEntry("uniform", uniform))
+    register(SelectorEntry("fixed", fixed))
     register(SelectorEntry("mixture", mixture))
+    register(SelectorEntry("candidates", candidates))
 
 
 @hookimpl

@@ -9,7 +9,6 @@ from torch import Generator, Tensor, nn
 import minegan_zoo as mz
 from minegan_zoo.builtin.critics import ConvCritic
 from minegan_zoo.builtin.objectives import Logistic
-from minegan_zoo.builtin.selectors import Max, Mixture
 from minegan_zoo.contracts import ImageSpec
 from minegan_zoo.minegan import MinedGAN, run_scores, selector_weights
 
@@ -49,7 +48,7 @@ def gradients(model: MinedGAN) -> list[Tensor]:
 
 @pytest.mark.parametrize("objective", ["logistic", "hinge", "wgan-gp"])
 def test_winners_gradient_equals_the_naive_one_without_minibatch_statistics(objective: str) -> None:
-    model, critic = mined(Max(3, 1000)), PlainCritic()
+    model, critic = mined(mz.selectors.create("max", 3)), PlainCritic()
     loss_of = mz.objectives.create(objective).miner_loss
     draw = model.draw(8, Generator().manual_seed(1))
     # naive: every source with gradient, then the best score a u
@@ -70,7 +69,7 @@ def test_winners_gradient_equals_the_naive_one_without_minibatch_statistics(obje
 
 
 def test_with_minibatch_statistics_the_loss_is_the_score_on_the_batch_of_winners() -> None:
-    model, critic = mined(Max(3, 1000)), BatchCritic()
+    model, critic = mined(mz.selectors.create("max", 3)), BatchCritic()
     draw = model.draw(8, Generator().manual_seed(1))
     weights, scores = selector_weights(model, critic, draw, Generator(), model.selector.miner_weights)
     assert scores is not None
@@ -88,7 +87,7 @@ def test_with_minibatch_statistics_the_loss_is_the_score_on_the_batch_of_winners
 
 
 def test_a_proposal_of_one_source_a_u_is_run_without_scoring() -> None:
-    model = mined(Mixture(3, 0.1, 0.02, 0.1, 0, 0.9, 1.0, 0.0, 40))
+    model = mined(mz.selectors.create("mixture", 3))
 
     def no_scoring(images: Tensor, labels: Tensor | None) -> Tensor:
         raise AssertionError("nothing is to be picked")
@@ -100,60 +99,6 @@ def test_a_proposal_of_one_source_a_u_is_run_without_scoring() -> None:
     assert scores is None
     assert weights.sum(0).tolist() == [1.0] * 30
     assert all(9 <= count <= 11 for count in weights.sum(1).tolist()), "draws are stratified"
-
-
-def test_max_counts_how_often_each_source_wins() -> None:
-    selector = Max(2, draws=1000)
-    selector.update(torch.tensor([[1.0, 0.0, 5.0, 2.0], [0.0, 1.0, 1.0, 1.0]]))
-    assert selector.probabilities().tolist() == [0.75, 0.25]
-    for _ in range(400):  # 2000 draws that source 1 wins fade the first out
-        selector.update(torch.tensor([[0.0] * 10, [1.0] * 10]))
-    assert selector.probabilities()[1] > 0.98
-
-
-def test_mixture_ascends_the_exact_gradient_of_the_expected_score() -> None:
-    selector = Mixture(
-        3, rate=0.5, entropy=0.02, floor=0.1, warmup=0, memory=0.0, sharpness=1.0, drop_below=0.0, patience=1
-    )
-    selector.logits.copy_(torch.tensor([0.3, -0.2, 0.5]))
-    logits = selector.logits.clone().requires_grad_(True)
-    scores = torch.tensor([[1.0, 3.0, -1.0], [0.0, 2.0, 4.0], [-2.0, 0.5, 0.0]])
-    p = logits.softmax(0)
-    value = (p * scores.mean(1) / scores.std(correction=0)).sum() - 0.02 * (p * p.log()).sum()
-    (gradient,) = torch.autograd.grad(value, logits)
-    before = selector.logits.clone()
-    selector.update(scores)
-    # the entropy's own constant drops out, since sum_i dp_i = 0
-    torch.testing.assert_close(selector.logits - before, 0.5 * gradient, rtol=1e-4, atol=1e-5)
-
-
-def test_mixture_settles_on_the_best_source_and_drops_the_rest_for_good() -> None:
-    selector = Mixture(
-        3, rate=0.2, entropy=0.02, floor=0.1, warmup=5, memory=0.9, sharpness=2.0, drop_below=0.3, patience=40
-    )
-    rng = Generator().manual_seed(0)
-    for step in range(300):
-        proposed = selector.propose(32, rng)
-        assert step > 20 or proposed.sum(1).min() >= 1, "the critic sees the losers until they are dropped"
-        scores = torch.randn(3, 32, generator=rng) + torch.tensor([[0.0], [1.0], [0.0]])
-        selector.update(scores.masked_fill(~proposed, -torch.inf))
-    assert selector.probabilities().tolist() == [0.0, 1.0, 0.0]
-    assert selector.propose(1000, rng).sum(1).tolist() == [0, 1000, 0]
-    kept = Mixture(
-        3, rate=0.2, entropy=0.02, floor=0.1, warmup=5, memory=0.9, sharpness=2.0, drop_below=0.3, patience=40
-    )
-    kept.load_state_dict(selector.state_dict())
-    assert kept.probabilities().tolist() == [0.0, 1.0, 0.0]
-
-
-def test_mixture_of_many_equal_sources_keeps_them() -> None:
-    selector = mz.selectors.create("mixture", 16)
-    rng = Generator().manual_seed(0)
-    for _ in range(150):
-        proposed = selector.propose(32, rng)
-        selector.update(torch.randn(16, 32, generator=rng).masked_fill(~proposed, -torch.inf))
-    assert selector.probabilities().isfinite().all()
-    assert (selector.probabilities() > 0).sum() >= 8
 
 
 def test_penalties_are_the_papers_formulas() -> None:
@@ -170,7 +115,7 @@ def test_penalties_are_the_papers_formulas() -> None:
 
 
 def test_run_scores_marks_what_did_not_run() -> None:
-    model = mined(Max(3, 1000))
+    model = mined(mz.selectors.create("max", 3))
     draw = model.draw(2, Generator().manual_seed(0))
     weights = torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]])
     scores = run_scores(model.run(draw, weights, gradient=False), torch.tensor([5.0, 7.0]), weights.shape)

@@ -14,6 +14,7 @@ SHOWN = 12
 def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], whose: str) -> None:
     """Give `module` its state dict; every key must be there, expected, and of the right shape.
 
+    A tensor without elements is not sized yet: its module sizes it as it was saved.
     Values keep the module's dtype and device. A module built on the meta device (no memory, no random draws) gets
     copies of the tensors in their own dtype instead. Raises MineganError, naming `whose`, with all that does not fit.
     """
@@ -26,7 +27,7 @@ def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], whose: str) ->
             [
                 f"{key} (file {tuple(tensors[key].shape)}, network {tuple(value.shape)})"
                 for key, value in expected.items()
-                if key in tensors and tensors[key].shape != value.shape
+                if key in tensors and tensors[key].shape != value.shape and value.numel()
             ],
         ),
     ]

@@ -1,0 +1,119 @@
+"""The paper's selector and its learned variant: the best source of all is run. May import contracts only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from minegan_zoo.builtin.selectors.dropping import Dropping
+
+
+class Max(Dropping):
+    """The paper's rule (MineGAN, section 3.2, eq. 5 and 6): critic and miners see the best source per u only.
+
+    p_i is how often source i is the argmax: while mining over about the last `draws` base noises, in the end over as
+    many fresh ones.
+    """
+
+    def __init__(self, num_sources: int, draws: int, drop_below: float, patience: int) -> None:
+        super().__init__(num_sources, drop_below, patience)
+        self.need({"draws >= 1": draws >= 1})
+        self.settle_draws = draws
+        self.counts: Tensor
+        self.register_buffer("counts", torch.zeros(num_sources))
+
+    @torch.no_grad()
+    def update(self, scores: Tensor) -> None:
+        self.count(self.critic_weights(scores))
+
+    @torch.no_grad()
+    def count(self, wins: Tensor) -> None:
+        """Add (S, n) shares, columns on the simplex, to the decaying counts, which remember about `draws` columns."""
+        keep = max(0.0, 1 - wins.shape[1] / self.settle_draws)
+        # the first ones count in full
+        self.counts.mul_(keep if self.counts.sum() >= self.settle_draws else 1).add_(wins.sum(1).to(self.counts))
+        self.drop_losers()
+
+    @torch.no_grad()
+    def settle(self, scores: Tensor) -> None:
+        self.counts.copy_(self.critic_weights(scores).sum(1))
+
+    def probabilities(self) -> Tensor:
+        kept = (~self.gone).float()
+        shares = self.counts * kept if (self.counts * kept).sum() > 0 else kept
+        return shares / shares.sum()
+
+
+class Softmax(Max):
+    """The paper's rule, with a small network that learns to predict from u which source is the best.
+
+    Each update is one step of Adam (Kingma and Ba, 2015) on the cross-entropy between its softmax and the argmax of
+    that update; `probabilities_given` is its prediction, `probabilities` the mean prediction over about the last
+    `draws` base noises. When mining ends, that mean is replaced by what it estimates, as in `Max`: how often i is the
+    argmax under the model that is kept. The network is sized by the first u that it learns from, its first weights come
+    from a fixed seed, and it predicts uniformly before.
+    """
+
+    def __init__(self, num_sources: int, draws: int, width: int, rate: float, drop_below: float, patience: int) -> None:
+        super().__init__(num_sources, draws, drop_below, patience)
+        self.need({"width >= 1": width >= 1, "rate > 0": rate > 0})
+        self.width, self.rate = width, rate
+        self.weights: Tensor
+        self.moments: Tensor
+        self.step: Tensor
+        # buffers, not parameters: nobody else is to train, average or count them
+        self.register_buffer("weights", torch.zeros(0))
+        self.register_buffer("moments", torch.zeros(2, 0))  # running means of gradient and squared gradient
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def observe(self, u: Tensor, scores: Tensor) -> None:
+        u = u.detach().to(self.counts)
+        if not self.weights.numel():
+            self._start(u.shape[1])
+        best = self.critic_weights(scores).argmax(0).to(u.device)
+        weights = self.weights.clone().requires_grad_(True)
+        with torch.enable_grad():
+            logits = self._logits(weights, u)
+            (gradient,) = torch.autograd.grad(F.cross_entropy(logits, best), weights)
+        self._descend(gradient)
+        self.count(logits.detach().softmax(1).T)
+
+    @torch.no_grad()
+    def probabilities_given(self, u: Tensor) -> Tensor:
+        if not self.weights.numel():
+            return super().probabilities_given(u)
+        return self._logits(self.weights, u.to(self.weights)).softmax(1).T
+
+    def _start(self, noise_dim: int) -> None:
+        """He's initialisation; a last layer of zeros predicts all sources alike."""
+        inner = torch.randn(self.width, noise_dim + 1, generator=Generator().manual_seed(0)) * (2 / noise_dim) ** 0.5
+        inner[:, 0] = 0
+        outer = torch.zeros(self.num_sources, self.width + 1)
+        self.weights = torch.cat([inner.flatten(), outer.flatten()]).to(self.counts)
+        self.moments = self.weights.new_zeros(2, len(self.weights))
+
+    def _logits(self, weights: Tensor, u: Tensor) -> Tensor:
+        """(n, S). `weights` holds two layers, each with its biases as the first column."""
+        last = self.num_sources * (self.width + 1)
+        inner = weights[:-last].view(self.width, -1)
+        outer = weights[-last:].view(self.num_sources, -1)
+        hidden = F.relu(F.linear(u, inner[:, 1:], inner[:, 0]))
+        return F.linear(hidden, outer[:, 1:], outer[:, 0]).masked_fill(self.gone, -torch.inf)
+
+    @torch.no_grad()
+    def _descend(self, gradient: Tensor) -> None:
+        self.step += 1
+        betas = gradient.new_tensor([[0.9], [0.999]])
+        self.moments.lerp_(torch.stack([gradient, gradient.square()]), 1 - betas)
+        mean, square = self.moments / (1 - betas**self.step)
+        self.weights -= self.rate * mean / (square.sqrt() + 1e-8)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        for name in ("weights", "moments"):  # sized as they were saved
+            if prefix + name in state_dict:
+                self.register_buffer(name, self.counts.new_zeros(state_dict[prefix + name].shape))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
