@@ -56,14 +56,6 @@ def plugin(name: str) -> Plugin:
     return next(each for each in registry.plugins() if each.name == name)
 
 
-def run_python(code: str, path: Path | None = None) -> str:
-    environment = os.environ | {"PYTHONPATH": str(path or "")}
-    completed = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
-    return completed.stdout
-
-
 # Plugins that work
 
 
@@ -77,6 +69,7 @@ def selector(num_sources, *, rate: float = 0.1): return ("selector", num_sources
 def objective(*, weight: float = 1.0): return ("objective", weight)
 def augmentation(*, policy: str = "color"): return ("augmentation", policy)
 def strategy(*, share: float = 0.5): return ("strategy", share)
+def regulariser(*, weight: float = 1.0): return ("regulariser", weight)
 
 CARD = Card(summary="All at once", licence="MIT")
 @hookimpl
@@ -94,11 +87,13 @@ def register_objectives(register): register(ObjectiveEntry("all", objective))
 def register_augmentations(register): register(AugmentationEntry("all", augmentation))
 @hookimpl
 def register_strategies(register): register(StrategyEntry("all", strategy))
+@hookimpl
+def register_regularisers(register): register(RegulariserEntry("all", regulariser))
 """
 )
 
 
-def test_a_plugin_registers_all_seven_kinds(plug: Plug) -> None:
+def test_a_plugin_registers_all_eight_kinds(plug: Plug) -> None:
     plug("everything", ALL_KINDS)
     found = plugin("everything")
     assert (found.module, found.distribution, found.version) == ("everything_entry", "everything-dist", "1.0")
@@ -110,6 +105,7 @@ def test_a_plugin_registers_all_seven_kinds(plug: Plug) -> None:
     assert mz.objectives.create("all", weight=2) == ("objective", 2.0)
     assert mz.augmentations.create("all", policy="cutout") == ("augmentation", "cutout")
     assert mz.strategies.create("all") == ("strategy", 0.5)
+    assert mz.regularisers.create("all", weight=2) == ("regulariser", 2.0)
 
 
 def test_info_tells_all_that_the_entry_says(plug: Plug) -> None:
