@@ -11,11 +11,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from minegan_zoo.conformance import entries, generators, priors
+from minegan_zoo.conformance import entries, generators, priors, selectors
 from minegan_zoo.conformance.specimen import RuleBroken, build
-from minegan_zoo.contracts import GeneratorEntry
+from minegan_zoo.contracts import GeneratorEntry, SelectorEntry
 
-__all__ = ["RuleBroken", "explain", "generator_checks", "plugin_checks"]
+__all__ = ["RuleBroken", "explain", "generator_checks", "plugin_checks", "selector_checks"]
 
 PLUGIN_RULES = (entries.check_import_is_light, entries.check_imports)
 ENTRY_RULES = (entries.check_metadata, entries.check_tiny, entries.check_state_dict)
@@ -37,6 +37,12 @@ SOURCE_RULES = (
     generators.check_critic_groups,
     generators.check_deepcopy_shares_critic,
 )
+SELECTOR_RULES = (
+    selectors.check_proposals,
+    selectors.check_weights,
+    selectors.check_probabilities,
+    selectors.check_state,
+)
 
 
 def plugin_checks(entry_module: str) -> dict[str, Callable[[], None]]:
@@ -55,6 +61,11 @@ def generator_checks(entry: GeneratorEntry, family: GeneratorEntry) -> dict[str,
     checks[entries.check_source_folder.__name__] = functools.partial(_run, entries.check_source_folder, entry, family)
     checks |= {rule.__name__: functools.partial(_run_on_source, rule, entry) for rule in SOURCE_RULES}
     return checks
+
+
+def selector_checks(entry: SelectorEntry) -> dict[str, Callable[[], None]]:
+    """The rules of a selector entry, by name, ready to run."""
+    return {rule.__name__: functools.partial(_run, rule, entry) for rule in SELECTOR_RULES}
 
 
 def explain(rule: Callable[..., None]) -> str:
