@@ -31,13 +31,22 @@ class ConvCritic(nn.Module, Critic):
         self.projection = spectral_norm(nn.Embedding(num_classes, widths[-1])) if num_classes else None
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.forward_head(self.forward_features(images), labels)
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """(n, C, R, R) -> (n, width of the last block), float32: its means over the image."""
         x = self.stem(images)
         for block in self.blocks:
             x = block(x)
-        features = F.leaky_relu(self.body(F.leaky_relu(x, 0.2)), 0.2).mean((2, 3))
-        scores = self.score(features).squeeze(1)
-        if self.projection is not None and labels is not None:
-            scores = scores + (self.projection(labels) * features).sum(1)
+        x = F.leaky_relu(self.body(F.leaky_relu(x, 0.2)), 0.2)
+        return x.mean((2, 3), dtype=torch.promote_types(x.dtype, torch.float32))
+
+    def forward_head(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(n, width) -> (n,), float32 also under autocast: real and fake differ where bfloat16 has no digits left."""
+        with torch.autocast(features.device.type, enabled=False):
+            scores: Tensor = self.score(features).squeeze(1)
+            if self.projection is not None and labels is not None:
+                scores = scores + (self.projection(labels) * features).sum(1)
         return scores
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
