@@ -123,6 +123,13 @@ class Miner(ABC):
     def forward(self, u: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         """(n, noise_dim), labels (n,) -> exactly the latent spaces that the miner was built for, each (n, *shape)."""
 
+    def start_from(self, draws: Code) -> None:  # noqa: B027 - a miner may begin anywhere
+        """Draws (m, *shape) of those spaces whose prior a spec does not tell: "class-embedding" and "mapped".
+
+        Called once, before a run's first step, so that a miner can begin at their mean and scale; what it keeps of them
+        belongs to its state_dict. Default: nothing.
+        """
+
 
 class Selector(ABC):
     """Which source a sample comes from; to be mixed into an `nn.Module`. S sources, n base noises.

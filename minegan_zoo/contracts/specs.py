@@ -35,6 +35,8 @@ class LatentSpace:
 
     shape: tuple[int, ...]
     prior: Prior
+    scale: float = 1.0
+    """Of a truncated prior: what a normal cut at two standard deviations is multiplied with."""
 
 
 @dataclass(frozen=True)

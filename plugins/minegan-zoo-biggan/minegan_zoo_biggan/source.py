@@ -39,7 +39,7 @@ class BigGAN(nn.Module, GeneratorSource):
         self.image = ImageSpec(plan.channels, plan.resolution)
         self.num_classes = plan.num_classes
         truncated = truncation < 1 or plan.statistics > 0
-        self.latents = {"z": LatentSpace((plan.dim_z,), "truncated" if truncated else "normal")}
+        self.latents = {"z": LatentSpace((plan.dim_z,), "truncated" if truncated else "normal", truncation)}
         if plan.num_classes:
             self.latents["class"] = LatentSpace((plan.class_dim,), "class-embedding")
         self.inputs = (frozenset(self.latents),)

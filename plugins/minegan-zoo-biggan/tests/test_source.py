@@ -13,7 +13,7 @@ import torch
 from minegan_zoo_biggan.norm import BatchStatistics
 from torch.nn import functional as F
 
-from minegan_zoo.contracts import GeneratorSource, MineganError
+from minegan_zoo.contracts import GeneratorSource, LatentSpace, MineganError
 from minegan_zoo.registry import generators
 from minegan_zoo.sources import load_source, save_source
 
@@ -150,7 +150,7 @@ def test_priors_follow_their_distributions() -> None:
 @pytest.mark.parametrize("truncation", [0.5, 0.04])
 def test_truncated_prior(truncation: float) -> None:
     source = load_source("biggan.tiny", truncation=truncation)
-    assert source.latents["z"].prior == "truncated"
+    assert source.latents["z"] == LatentSpace((16,), "truncated", truncation)
     z = source.prior(4000, frozenset({"z"}), torch.Generator().manual_seed(1))["z"] / truncation
     density, mass = math.exp(-2) / math.sqrt(2 * math.pi), math.erf(math.sqrt(2))
     assert z.abs().max() <= 2.0001
