@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
-from torch import Tensor
-
-from minegan_zoo import assembly as parts
-from minegan_zoo.batches import TargetBatches
 from minegan_zoo.config import Choice, RunConfig, SourceChoice
 from minegan_zoo.contracts import GeneratorSource, MineganError
 from minegan_zoo.evaluation import evaluate
-from minegan_zoo.gallery import Evaluate
 from minegan_zoo.minegan import MinedGAN
-from minegan_zoo.recorder import Recorder
-from minegan_zoo.registry import generators
-from minegan_zoo.report import write_report
-from minegan_zoo.run_folder import CONFIG, IN_PYTHON, METRICS, MODEL
-from minegan_zoo.saved import open_any, save_model
-from minegan_zoo.sources import match_groups, named_groups, save_source
-from minegan_zoo.trainer import Trainer
+from minegan_zoo.run_folder import IN_PYTHON
+from minegan_zoo.running import run, run_pretraining
+from minegan_zoo.saved import open_any
 
-if TYPE_CHECKING:
-    from accelerate import Accelerator
-
-__all__ = ["evaluate", "load_source", "mine", "pretrain", "resume_or_start"]
+__all__ = ["evaluate", "load_source", "mine", "pretrain"]
 
 
 def load_source(name: str, weights: str | Path | None = None, **options: Any) -> GeneratorSource:
@@ -61,12 +48,15 @@ def mine(
     test: Any = None,
     resolution: int | None = None,
     limit: int | None = None,
+    labels: bool | None = None,
+    choose: Literal["probability", "winner"] = "probability",
 ) -> MinedGAN:
     """Turn pretrained sources into a generator of the domain that `images` show (Wang et al., CVPR 2020).
 
     `sources` are names, `name=weights`, mined folders or loaded sources (which are left as they are); `images` and
     `test` (for FID, never trained on) are anything that `minegan_zoo.data.load_images` reads. `options` are
-    "part.option" -> value, as `--set` takes them. With `out`, the run folder is written, and the same call again
+    "part.option" -> value, as `--set` takes them. `labels` condition the model on the images' classes; None: where they
+    are a folder of at least two class folders. With `out`, the run folder is written, and the same call again
     resumes it. Raises MineganError for any mistake of its caller and for a loss that becomes non-finite.
     """
     many = [sources] if isinstance(sources, str | GeneratorSource) else list(sources)
@@ -82,6 +72,8 @@ def mine(
         target=str(images) if isinstance(images, str | Path) else IN_PYTHON,
         test=None if test is None else str(test) if isinstance(test, str | Path) else IN_PYTHON,
         limit=limit,
+        labels=labels,
+        choose=choose,
         strategy=Choice(strategy),
         miner=Choice(miner),
         selector=Choice(selector) if selector else RunConfig.selector,
@@ -95,39 +87,6 @@ def mine(
         device=device,
     ).with_options(options or {})
     return run(config, None if out is None else Path(out), target=images, test=test, sources=loaded)
-
-
-def run(
-    config: RunConfig,
-    out: Path | None,
-    *,
-    target: Any = None,
-    test: Any = None,
-    sources: Sequence[GeneratorSource] | None = None,
-    quiet: bool = False,
-) -> MinedGAN:
-    """Carry out a configuration; with a folder, start it or go on where it was left."""
-    assembly = parts.assemble(config, target, test, sources)
-    model = resume_or_start(assembly, out, quiet=quiet)
-    if out is not None:
-        save_model(model, out / MODEL)
-        write_report(out)
-    return model
-
-
-def check(config: RunConfig) -> str:
-    """Build every part of a run and train nothing: its configuration and stages as text."""
-    assembly = parts.assemble(config)
-    groups = named_groups(assembly.model.sources, assembly.model.miners, assembly.method.critic)
-    lines = [assembly.config.to_toml()]
-    lines += [f"# {note}" for note in assembly.notes]
-    target, image = assembly.target, assembly.model.image
-    lines.append(f"# {len(target)} target images from {target.origin}, canonical image {image}")
-    for stage in assembly.method.strategy.stages(assembly.steps):
-        trained = {name for pattern in stage.train for name in match_groups(pattern, groups)}
-        count = sum(parameter.numel() for name in trained for parameter in groups[name])
-        lines.append(f"# stage {stage.name}: {stage.steps} steps, {count:,} parameters free ({', '.join(stage.train)})")
-    return "\n".join(lines)
 
 
 def pretrain(
@@ -167,110 +126,6 @@ def pretrain(
         device=device,
     ).with_options(options or {})
     return run_pretraining(config, None if out is None else Path(out), target=images, test=test)
-
-
-def run_pretraining(
-    config: RunConfig, out: Path | None, *, target: Any = None, test: Any = None, quiet: bool = False
-) -> GeneratorSource:
-    """Carry out a pretraining configuration of one family."""
-    (choice,) = config.sources
-    source = generators.create(choice.name, None, **choice.options)
-    assembly = parts.assemble(config, target, test, [source])
-    model = resume_or_start(assembly, out, quiet=quiet)
-    trained = model.sources[0]
-    if out is not None:
-        save_source(trained, out / MODEL, assembly.method.critic)
-        write_report(out)
-    return trained
-
-
-def resume_or_start(assembly: parts.Assembly, out: Path | None, *, quiet: bool = False) -> MinedGAN:
-    """Train; gives the averaged model. The notes are said once, when the run starts."""
-    config = assembly.config
-    if out is not None:
-        _claim(out, config)
-    accelerator = _accelerator(config)
-    parts.move_to(assembly, accelerator.device)
-    target = assembly.target
-
-    def recorder(resumed_at: int | None) -> Recorder:
-        made = Recorder(out, steps=assembly.steps, resumed_at=resumed_at, quiet=quiet)
-        if resumed_at is None:
-            made.event("start", 0, {**assembly.facts(), "device": str(accelerator.device)})
-        for note in assembly.notes if resumed_at is None else (f"resuming at step {resumed_at}",):
-            made.say(note)
-        return made
-
-    trainer = Trainer(
-        assembly.model,
-        assembly.method,
-        TargetBatches(
-            target.images.to(accelerator.device),
-            None if not config.labels or target.labels is None else target.labels.to(accelerator.device),
-        ),
-        recorder,
-        steps=assembly.steps,
-        batch=config.batch,
-        seed=config.seed,
-        settings=config.training,
-        folder=out,
-        autocast=accelerator.autocast,
-        evaluate=_evaluator(assembly) if out is not None and config.training.fid_samples else None,
-    )
-    try:
-        trainer.train()
-    except BaseException:  # an interrupted or failed run has its page too
-        if out is not None and (out / METRICS).exists():
-            with suppress(OSError, MineganError):
-                write_report(out)
-        raise
-    return trainer.average().eval()
-
-
-def _accelerator(config: RunConfig) -> Accelerator:
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-
-    AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run of this process may have chosen otherwise
-    cpu = parts.device_of(config.device).type == "cpu"
-    accelerator = Accelerator(cpu=cpu, mixed_precision=config.training.precision)
-    if accelerator.num_processes > 1:
-        raise MineganError("training in several processes is not supported: start one, without a launcher")
-    return accelerator
-
-
-def _evaluator(assembly: parts.Assembly) -> Evaluate:
-    count = assembly.config.training.fid_samples
-    real = assembly.test or assembly.target
-    digests = assembly.target.image_digests()
-
-    def measure(sample: Callable[[int], Tensor]) -> Mapping[str, Any]:
-        records = evaluate(sample(count), real, training_digests=digests, allow_training=assembly.test is None)
-        return {name: record.as_dict() for name, record in records.items()}
-
-    return measure
-
-
-def _claim(out: Path, config: RunConfig) -> None:
-    """Make the folder this run's; MineganError where it holds another run or something else."""
-    existing = out / CONFIG
-    if existing.exists():
-        differences = config.differences(RunConfig.read(existing).checked())
-        if differences:
-            raise MineganError(
-                f"{out} holds a run with other settings ({', '.join(differences)} differ): repeat its command to "
-                "resume it, or choose another --out"
-            )
-        return
-    if out.exists() and (not out.is_dir() or any(path.suffix != ".partial" for path in out.iterdir())):
-        raise MineganError(f"{out} exists and is no run folder: choose another --out or empty it")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        aside = existing.with_suffix(".partial")  # half a configuration would bar the way
-        aside.write_text(config.to_toml(), "utf-8")
-        aside.replace(existing)
-    except OSError as error:
-        raise MineganError(f"cannot write to {out}: {error.strerror}") from error
 
 
 def _open(source: str | GeneratorSource) -> list[GeneratorSource]:

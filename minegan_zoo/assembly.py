@@ -14,13 +14,14 @@ from typing import Any
 import torch
 
 from minegan_zoo import registry
+from minegan_zoo.adoption import adopt_critic
 from minegan_zoo.config import Choice, RunConfig
 from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, MineganError, Objective, Strategy
-from minegan_zoo.data import ImageSet, load_images
+from minegan_zoo.data import ImageSet, hold_out, load_images
 from minegan_zoo.method import Method
 from minegan_zoo.minegan import MinedGAN, Recipe
-from minegan_zoo.saved import build_miner, open_any
-from minegan_zoo.sources import adopt_critic, as_module, canonical_image, load_source, noise_dim_of
+from minegan_zoo.saved import build_miner, open_any, takes_classes
+from minegan_zoo.sources import as_module, canonical_image, load_source, noise_dim_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,9 @@ class Assembly:
     model: MinedGAN
     method: Method
     target: ImageSet
+    """What is trained on."""
+    held_out: ImageSet | None
+    """Target images that are not, to watch over training."""
     test: ImageSet | None
     steps: int
     notes: tuple[str, ...]
@@ -45,6 +49,7 @@ class Assembly:
             "mines": bool(self.model.miner_modules),
             "sources": named,
             "target_images": len(self.target),
+            "held_out": len(self.held_out) if self.held_out else 0,
             "image": asdict(self.model.image),
             "adopted": self.model.recipe.adopted if self.model.recipe else None,
             "notes": self.notes,
@@ -83,25 +88,31 @@ def assemble(
             name = source.loaded_from.name if source.loaded_from else type(source).__name__
             notes.append(f"{name} makes {source.image} images; they are brought to the canonical {image}")
     real = config.test if test is None else test
-    held_out = None if real is None else load_images(real, image)
-    overlap = len(held_out.image_digests() & images.image_digests()) if held_out else 0
+    tested = None if real is None else load_images(real, image)
+    overlap = len(tested.image_digests() & images.image_digests()) if tested else 0
     if overlap:
         raise MineganError(f"{overlap} of the test images are target images too: take them out of one of the two")
 
     strategy: Strategy = registry.strategies.create(config.strategy.name, **config.strategy.options)
+    if strategy.miner and strategy.miner != config.miner.name:
+        config = replace(config, miner=Choice(strategy.miner)).checked()
     steps = config.steps or strategy.default_steps
-    if any(stage.until for stage in strategy.stages(steps)):
-        raise MineganError(f"strategy {config.strategy.name!r} has a stage with a stopping rule, and none is known")
-    if config.labels and strategy.mines:
-        raise MineganError("labels condition strategies without miners only (pretraining): leave them out to mine")
+    stages = strategy.stages(steps)
+    config, images = _settle_labels(config, images, strategy, notes)
+    images, held_out = hold_out(images, config.training.hold_out, config.seed)
+    if held_out is None and any(stage.until for stage in stages):
+        notes.append("no target image is held out, so no rule can end a stage: each takes all of its steps")
     objective: Objective = registry.objectives.create(config.objective.name, **config.objective.options)
     augmentation = config.augmentation
     noise_dim = config.noise_dim or noise_dim_of(sources)
-    num_classes = len(images.class_names) if config.labels else 0
-    critic = _build_critic(config, sources, adopted, image, num_classes)
+    num_classes = len(images.class_names)
+    critic = _build_critic(config, sources, adopted, image, num_classes, strategy.mines)
     known = {count for count in (critic.num_classes, *(source.num_classes for source in sources)) if count}
-    if num_classes and known != {num_classes}:
-        raise MineganError(f"the images have {num_classes} classes, source and critic {sorted(known) or 'none'}")
+    if num_classes and not strategy.mines and known != {num_classes}:
+        raise MineganError(
+            f"the images have {num_classes} classes, source and critic {sorted(known) or 'none'}: without miners, "
+            "labels need a source of as many classes"
+        )
     recipe = Recipe(
         miner=config.miner.name,
         miner_options=dict(config.miner.options),
@@ -112,11 +123,11 @@ def assemble(
         adopted=adopted,
         strategy=config.strategy.name,
         target=images.origin,
+        choose=config.choose,
     )
-    miners = [build_miner(recipe, source, noise_dim) for source in sources] if strategy.mines else []
+    miners = [build_miner(recipe, source, noise_dim, num_classes) for source in sources] if strategy.mines else []
     selector = registry.selectors.create(config.selector.name, len(sources), **config.selector.options)
-    class_names = images.class_names if config.labels else ()
-    model = MinedGAN(sources, miners, selector, image, noise_dim, critic, class_names)
+    model = MinedGAN(sources, miners, selector, image, noise_dim, critic, images.class_names)
     model.recipe = recipe
     method = Method(
         strategy,
@@ -125,7 +136,24 @@ def assemble(
         None if augmentation is None else registry.augmentations.create(augmentation.name, **augmentation.options),
     )
     resolved = replace(config, steps=steps, resolution=image.resolution, noise_dim=noise_dim)
-    return Assembly(resolved, model, method, images, held_out, steps, tuple(notes))
+    return Assembly(resolved, model, method, images, held_out, tested, steps, tuple(notes))
+
+
+def _settle_labels(
+    config: RunConfig, images: ImageSet, strategy: Strategy, notes: list[str]
+) -> tuple[RunConfig, ImageSet]:
+    """Use the classes that the target was found to have where the method can; MineganError where it was told to."""
+    usable = not strategy.mines or takes_classes(config.miner.name)
+    if config.labels and not usable:
+        raise MineganError(f"the miner {config.miner.name!r} takes no classes: choose 'mlp' or 'labelled'")
+    if images.class_names and config.labels is None:
+        found = f"the target has {len(images.class_names)} classes ({', '.join(images.class_names)})"
+        if usable and strategy.mines:
+            notes.append(f"{found}: the model is conditioned on them; --no-labels ignores them")
+        else:
+            notes.append(f"{found}, which this {'miner' if strategy.mines else 'strategy'} ignores")
+            images = replace(images, labels=None, class_names=())
+    return replace(config, labels=bool(images.class_names)), images
 
 
 def _choose_critic(
@@ -159,10 +187,15 @@ def _image_of_critic(config: RunConfig, sources: Sequence[GeneratorSource], adop
 
 
 def _build_critic(
-    config: RunConfig, sources: Sequence[GeneratorSource], adopted: int | None, image: ImageSpec, num_classes: int
+    config: RunConfig,
+    sources: Sequence[GeneratorSource],
+    adopted: int | None,
+    image: ImageSpec,
+    num_classes: int,
+    mines: bool,
 ) -> Critic:
-    if adopted is not None:
-        return adopt_critic(sources[adopted], image)
+    if adopted is not None:  # a miner's classes are the target's, whatever the source's own are
+        return adopt_critic(sources[adopted], image, num_classes if mines else 0)
     critic: Critic = registry.critics.create(config.critic.name, image, num_classes, **config.critic.options)
     return critic
 
@@ -186,9 +219,10 @@ def device_of(name: str | None) -> torch.device:
     return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-def move_to(assembly: Assembly, device: torch.device) -> None:
+def move_to(assembly: Assembly, device: torch.device, *, channels_last: bool = False) -> None:
     """Move model, critic and augmentation to a device."""
-    assembly.model.to(device)
-    as_module(assembly.method.critic).to(device)
+    order = torch.channels_last if channels_last else torch.preserve_format
+    assembly.model.to(device, memory_format=order)  # type: ignore[call-overload]
+    as_module(assembly.method.critic).to(device, memory_format=order)  # type: ignore[call-overload]
     if assembly.method.augmentation is not None:
         as_module(assembly.method.augmentation).to(device)

@@ -28,6 +28,11 @@ class Averages:
         if name not in self._parts:
             self._parts[name] = (module, ModelEmaV3(module))
 
+    def drop(self, *names: str) -> None:
+        """Forget parts that are no more."""
+        for name in names:
+            self._parts.pop(name, None)
+
     def update(self, images: int, batch: int) -> None:
         """After a step that brought the images generated so far to `images`."""
         half_life = max(min(self.half_life, self.rampup * images), 1e-8)

@@ -13,25 +13,40 @@ from minegan_zoo.data import to_float
 
 @dataclass(frozen=True)
 class TargetBatches:
-    """The target on the model's device: `images` (N, C, R, R) uint8, canonical, and `labels` (N,) or None."""
+    """The target: `images` (N, C, R, R) uint8, canonical, on the model's device if they fit; `labels` (N,) or None."""
 
     images: Tensor
     labels: Tensor | None
+    device: torch.device
+
+    @classmethod
+    def on(cls, device: torch.device, images: Tensor, labels: Tensor | None) -> TargetBatches:
+        """On the device where they take at most a quarter of its free memory, else in pinned memory."""
+        if device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(device)
+            images = images.to(device) if images.nbytes <= free // 4 else images.pin_memory()
+        return cls(images, labels, device)
 
     def digest(self) -> str:
         """sha256 over images and labels: a run resumes on the images that it began with."""
         labels = b"" if self.labels is None else self.labels.cpu().numpy().tobytes()
         return hashlib.sha256(self.images.cpu().numpy().tobytes() + labels).hexdigest()
 
-    def images_and_labels(self, n: int, rng: Generator) -> tuple[Tensor, Tensor | None]:
-        """(n, C, R, R) in [-1, 1] and (n,), without repeats where there are enough images."""
+    def draw(self, n: int, rng: Generator) -> Tensor:
+        """(n,) rows, without repeats where there are enough images."""
         total = len(self.images)
-        rows = torch.cat([torch.randperm(total, generator=rng) for _ in range(-(-n // total))])[:n]
-        rows = rows.to(self.images.device)
-        return to_float(self.images[rows]), None if self.labels is None else self.labels[rows]
+        return torch.cat([torch.randperm(total, generator=rng) for _ in range(-(-n // total))])[:n]
+
+    def images_of(self, rows: Tensor) -> Tensor:
+        """(n, C, R, R) in [-1, 1], on the model's device."""
+        return to_float(self.images[rows.to(self.images.device)].to(self.device, non_blocking=True))
+
+    def labels_of(self, rows: Tensor) -> Tensor | None:
+        """(n,); None without labels."""
+        return None if self.labels is None else self.labels[rows]
 
     def labels_alone(self, n: int, rng: Generator) -> Tensor | None:
         """(n,) as often as they are among the images; None without labels."""
         if self.labels is None:
             return None
-        return self.labels[torch.randint(len(self.labels), (n,), generator=rng).to(self.labels.device)]
+        return self.labels[torch.randint(len(self.labels), (n,), generator=rng)]

@@ -16,21 +16,34 @@ from minegan_zoo.contracts import (
     MinerEntry,
     Objective,
     ObjectiveEntry,
+    RegulariserEntry,
     Selector,
     SelectorEntry,
-    Strategy,
     StrategyEntry,
     hookimpl,
+)
+from minegan_zoo.strategy_catalog import (
+    code_prior,
+    l2sp,
+    minegan,
+    minegan_noft,
+    minegan_plus_plus,
+    mode_seeking,
+    scratch,
+    stages_,
+    transfergan,
 )
 
 MINEGAN_ZOO_API = contracts.API
 
 
-def mlp(latents: Mapping[str, LatentSpace], noise_dim: int, *, width: int = 128, depth: int = 3) -> Miner:
+def mlp(
+    latents: Mapping[str, LatentSpace], noise_dim: int, *, width: int = 128, depth: int = 3, num_classes: int = 0
+) -> Miner:
     """The paper's miner: fully connected layers with a head per latent space."""
     from minegan_zoo.builtin.miners import MLP
 
-    return MLP(latents, noise_dim, width, depth)
+    return MLP(latents, noise_dim, width, depth, num_classes)
 
 
 def conv(image: ImageSpec, num_classes: int, *, width: int = 64, max_width: int = 512) -> Critic:
@@ -42,9 +55,10 @@ def conv(image: ImageSpec, num_classes: int, *, width: int = 64, max_width: int 
 
 def source(image: ImageSpec, num_classes: int, *, source: str = "") -> Critic:
     """A source's pretrained discriminator: of the source named, else of the run's first source that has one."""
-    from minegan_zoo.sources import adopt_critic, load_source
+    from minegan_zoo.adoption import adopt_critic
+    from minegan_zoo.sources import load_source
 
-    return adopt_critic(load_source(source), image) if source else adopt_critic(None, image)
+    return adopt_critic(load_source(source) if source else None, image, num_classes)
 
 
 def max_(num_sources: int, *, draws: int = 1000, drop_below: float = 0.0, patience: int = 40) -> Selector:
@@ -163,36 +177,6 @@ def ada(
     return ADA(policy, target, images, every, start, most)
 
 
-def minegan(
-    *, mine_share: float = 0.4, miner_lr: float = 5e-4, source_lr: float = 5e-4, critic_lr: float = 2e-3
-) -> Strategy:
-    """Mine with frozen sources, then finetune sources and miners together."""
-    from minegan_zoo.builtin.strategies import MineGAN
-
-    return MineGAN(mine_share, miner_lr, source_lr, critic_lr)
-
-
-def minegan_noft(*, miner_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
-    """Mine only: the sources stay as they are."""
-    from minegan_zoo.builtin.strategies import Mining
-
-    return Mining(miner_lr, critic_lr)
-
-
-def transfergan(*, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
-    """Plain finetuning of generator and discriminator, without miners."""
-    from minegan_zoo.builtin.strategies import TransferGAN
-
-    return TransferGAN(source_lr, critic_lr)
-
-
-def scratch(*, source_lr: float = 2e-3, critic_lr: float = 2e-3) -> Strategy:
-    """Train the sources' architectures from random weights."""
-    from minegan_zoo.builtin.strategies import Scratch
-
-    return Scratch(source_lr, critic_lr)
-
-
 @hookimpl
 def register_miners(register: Callable[[MinerEntry], None]) -> None:
     register(MinerEntry("mlp", mlp))
@@ -230,6 +214,15 @@ def register_augmentations(register: Callable[[AugmentationEntry], None]) -> Non
 @hookimpl
 def register_strategies(register: Callable[[StrategyEntry], None]) -> None:
     register(StrategyEntry("minegan", minegan))
+    register(StrategyEntry("minegan++", minegan_plus_plus))
     register(StrategyEntry("minegan-noft", minegan_noft))
     register(StrategyEntry("transfergan", transfergan))
     register(StrategyEntry("scratch", scratch))
+    register(StrategyEntry("stages", stages_))
+
+
+@hookimpl
+def register_regularisers(register: Callable[[RegulariserEntry], None]) -> None:
+    register(RegulariserEntry("l2sp", l2sp))
+    register(RegulariserEntry("mode-seeking", mode_seeking))
+    register(RegulariserEntry("code-prior", code_prior))

@@ -9,64 +9,14 @@ import dataclasses
 import tomllib
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from minegan_zoo import registry
 from minegan_zoo.contracts import MineganError
 from minegan_zoo.options import convert, describe_type
-
-
-@dataclass(frozen=True)
-class Choice:
-    """An entry by name, with its options."""
-
-    name: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class SourceChoice:
-    """A source by name, with its weights and options."""
-
-    name: str
-    weights: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def parse(cls, text: str) -> SourceChoice:
-        """`name` or `name=weights`, as the command line takes it; a folder whose name holds "=" is meant as a whole."""
-        name, separator, weights = text.partition("=")
-        if not separator or Path(text).exists():
-            return cls(text)
-        if not weights:
-            raise MineganError(f"the source {text!r} names no weights after the equals sign")
-        return cls(name, weights)
-
-
-@dataclass(frozen=True)
-class Training:
-    """What the trainer itself can be told, whatever the method."""
-
-    ema_images: int = 10_000
-    """Half-life of the averaged weights, in generated images."""
-    ema_rampup: float = 0.05
-    """The half-life is at most this share of the images generated so far."""
-    beta1: float = 0.0
-    beta2: float = 0.99
-    """Adam's betas."""
-    state_every: int = 200
-    """Steps between resumable states."""
-    samples_every: int = 200
-    """Steps between sample grids."""
-    log_every: int = 10
-    """Steps between lines of metrics.jsonl."""
-    precision: Literal["no", "bf16"] = "no"
-    """What the forward passes are computed in; "no" is float32."""
-    fid_samples: int = 1000
-    """Images generated for each FID in the report; 0 leaves it out."""
-
+from minegan_zoo.settings import Choice, SourceChoice, Training
 
 PARTS = ("strategy", "miner", "selector", "critic", "objective", "augmentation")
 REGISTRIES: Mapping[str, registry.Registry[Any]] = {
@@ -89,8 +39,10 @@ class RunConfig:
     """Images for FID that training never sees."""
     limit: int | None = None
     """Use this many target images, a seeded subset."""
-    labels: bool = False
-    """The target's classes condition generator and critic."""
+    labels: bool | None = None
+    """The target's classes condition miners and critic; None: where it is a folder of at least two class folders."""
+    choose: Literal["probability", "winner"] = "probability"
+    """How samples choose their source: by the selector's probabilities, or the one that the critic scores best."""
     strategy: Choice = Choice("minegan")
     miner: Choice = Choice("mlp")
     selector: Choice = Choice("mixture")
@@ -111,9 +63,7 @@ class RunConfig:
         for name, least in (("steps", 1), ("batch", 1), ("resolution", 4), ("noise_dim", 1), ("limit", 1)):
             if changed[name] is not None and changed[name] < least:
                 raise MineganError(f"{name} must be at least {least}, not {changed[name]}")
-        for name in ("state_every", "samples_every", "log_every"):
-            if vars(self.training)[name] < 1:
-                raise MineganError(f"training.{name} must be at least 1, not {vars(self.training)[name]}")
+        self.training.check()
         if changed["device"] not in (None, "cpu", "cuda"):
             raise MineganError(f"device must be cpu or cuda, not {changed['device']!r}")
         for part in PARTS:

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 RESIZE = "pillow-lanczos, centre crop"
 """How a set's pixels were brought to size; part of every metric's record."""
+
+LEAST_TO_SPLIT = 20
+"""With fewer images every one is needed for training."""
 
 UNREADABLE = (
     OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, AttributeError, RuntimeError,
@@ -68,6 +71,37 @@ class ImageSet:
         return frozenset(f"{form}:{hashlib.sha256(row.numpy().tobytes()).hexdigest()}" for row in self.images)
 
 
+def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet | None]:
+    """Split into what is trained on and what is not: `share` of the images, by `seed`, at least 4 and at most 500.
+
+    Nothing is held out of fewer than 20 images. An image that occurs twice stays on one side.
+    """
+    import torch
+
+    count = min(500, max(4, round(share * len(images))))
+    if share == 0 or len(images) < LEAST_TO_SPLIT:
+        return images, None
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed)).tolist()
+    digests = [hashlib.sha256(row.numpy().tobytes()).digest() for row in images.images]
+    chosen = {digests[i] for i in order[:count]}
+    kept = [i for i, digest in enumerate(digests) if digest not in chosen]
+    first = {digest: i for i, digest in enumerate(digests) if digest in chosen}
+    if not kept:
+        return images, None
+    return _subset(images, kept), _subset(images, sorted(first.values()))
+
+
+def _subset(images: ImageSet, rows: list[int]) -> ImageSet:
+    pixels = images.images[rows]
+    return replace(
+        images,
+        images=pixels,
+        labels=None if images.labels is None else images.labels[rows],
+        names=tuple(images.names[row] for row in rows),
+        digest=hashlib.sha256(pixels.numpy().tobytes()).hexdigest(),
+    )
+
+
 def to_float(images: Tensor) -> Tensor:
     """uint8 -> float32 in [-1, 1]."""
     return images.float() / 127.5 - 1
@@ -86,14 +120,15 @@ def load_images(
     *,
     limit: int | None = None,
     seed: int = 0,
-    labels: bool = False,
+    labels: bool | None = False,
 ) -> ImageSet:
     """Read, centre-crop and resize images to `image`.
 
     `source` is a folder (nested), a .zip or .tar archive, a .safetensors file with uint8 "images" (n, C, H, W) and
     perhaps "labels", `torchvision:CLASS?root=DIR&split=train&classes=5,7,9`, `hf-dataset:OWNER/NAME?split=train`, a
     tensor (n, C, H, W), uint8 or float in [-1, 1], or a list of PIL images or paths. With `labels`, each class of a
-    folder is a sub-folder. At most `limit` images are kept; which, depends on `seed` and their names alone, and fewer
+    folder is a sub-folder; None takes labels where a folder or archive has at least two such classes and nothing
+    else. At most `limit` images are kept; which, depends on `seed` and their names alone, and fewer
     are a subset of more. Raises MineganError when no image can be read; single unreadable ones are in `skipped`.
     """
     import numpy as np
@@ -128,7 +163,7 @@ def load_images(
     pixels = pixels[order]
     return ImageSet(
         images=torch.from_numpy(pixels),
-        labels=torch.tensor([picture.label for picture in chosen]) if labels else None,
+        labels=torch.tensor([picture.label for picture in chosen]) if chosen[0].label is not None else None,
         class_names=album.class_names,
         names=tuple(picture.name for picture in chosen),
         skipped=tuple(sorted(skipped, key=lambda file: file.name)),
@@ -137,11 +172,13 @@ def load_images(
     )
 
 
-def _album(source: Any, labels: bool, stack: ExitStack) -> Album:
+def _album(source: Any, wanted: bool | None, stack: ExitStack) -> Album:
     from torch import Tensor
 
+    labels = bool(wanted)
     if isinstance(source, ImageSet):
-        return tensor_album(source.images, source.labels, source.class_names, source.origin, labels, source.names)
+        own = source.labels is not None if wanted is None else labels
+        return tensor_album(source.images, source.labels, source.class_names, source.origin, own, source.names)
     if isinstance(source, Tensor):
         return tensor_album(to_uint8(source) if source.is_floating_point() else source, None, (), "tensor", labels)
     if isinstance(source, str) and source.startswith("torchvision:"):
@@ -149,7 +186,7 @@ def _album(source: Any, labels: bool, stack: ExitStack) -> Album:
     if isinstance(source, str) and source.startswith("hf-dataset:"):
         return hf_album(source, labels)
     if isinstance(source, str | Path):
-        return path_album(Path(source).expanduser(), labels, stack)
+        return path_album(Path(source).expanduser(), wanted, stack)
     return list_album(source, labels)
 
 

@@ -1,34 +1,56 @@
-"""What a run shows of its samples: before mining, on the way, after each stage, always for the same base noise.
+"""What a run shows of its samples, always for the same base noise, and how it watches over few images.
 
-Evaluation is injected. May import checkpoint, data, minegan and recorder.
+Evaluation and watch are injected. May import checkpoint, contracts, data, minegan, recorder and watch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from minegan_zoo.checkpoint import preserved_random_state
 from minegan_zoo.data import to_float
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.recorder import Recorder
+from minegan_zoo.sources import DroppedSource
+from minegan_zoo.watch import Watch, warnings
 
 PREVIEW = 25
 """How many images a sample grid holds."""
+WATCHED = 256
+"""How many samples are compared with the training images."""
+SCORED = 64
+"""How many images of each kind show whether the critic overfits."""
 
 Evaluate = Callable[[Callable[[int], Tensor]], Mapping[str, Any]]
 """A sampler (n -> images) -> name of a metric -> its record as JSON values."""
 
 
 class Gallery:
-    """Writes sample grids and evaluations as a run's events."""
+    """Writes sample grids, evaluations and what the watch finds as a run's events."""
 
-    def __init__(self, noise_dim: int, seed: int, evaluate: Evaluate | None) -> None:
+    def __init__(
+        self,
+        noise_dim: int,
+        seed: int,
+        evaluate: Evaluate | None,
+        make_watch: Callable[[], Watch] | None = None,
+        train: Tensor | None = None,
+        held_out: Tensor | None = None,
+    ) -> None:
+        """`train` (N, C, R, R) and `held_out` (H, C, R, R), uint8, are what `make_watch` watches over."""
         self.noise_dim, self.seed, self.evaluate = noise_dim, seed, evaluate
         self.preview_u = self._noise(PREVIEW)
+        self._make_watch, self.train, self.held_out = make_watch, train, held_out
+
+    @cached_property
+    def _watch(self) -> Watch | None:
+        return self._make_watch() if self._make_watch else None
 
     def show_start(self, recorder: Recorder, model: MinedGAN, target: Tensor) -> None:
         """Targets (N, C, R, R) uint8, and every source before mining."""
@@ -50,11 +72,32 @@ class Gallery:
     def show_end(self, recorder: Recorder, model: MinedGAN, stage: str, step: int) -> None:
         """The model at the end of a stage, each of its sources alone, and its metrics."""
         self.show(recorder, model, stage, step, of="end")
-        for index in range(len(model.sources)) if len(model.sources) > 1 else ():
-            images = model.sample_source(index, self.preview_u)
-            facts = {"of": "source", "stage": stage, "source": index}
-            recorder.samples(f"{stage}-source-{index}", step, images, facts)
+        for index, source in enumerate(model.sources) if len(model.sources) > 1 else ():
+            if not isinstance(source, DroppedSource):
+                images = model.sample_source(index, self.preview_u)
+                facts = {"of": "source", "stage": stage, "source": index}
+                recorder.samples(f"{stage}-source-{index}", step, images, facts)
         self._measure(recorder, step, {"stage": stage}, lambda n: model.sample(n, seed=self.seed))
+
+    def watch(self, recorder: Recorder, model: MinedGAN, critic: nn.Module, stage: str, step: int) -> None:
+        """Whether samples copy, diversity falls, the critic overfits."""
+        if self._watch is None or self.train is None:
+            return
+        with _evaluating(critic), preserved_random_state():
+            images = model.sample(WATCHED, seed=self.seed)
+            facts = self._watch.samples(images)
+            if self.held_out is not None and not model.class_names:
+                real = [to_float(some[:SCORED]).to(model.device) for some in (self.train, self.held_out)]
+                scores = [critic(some, None).float().cpu() for some in (*real, images[:SCORED].to(model.device))]
+                facts |= self._watch.critic(*scores)
+        recorder.watch(stage, step, facts, warnings(facts))
+        recorder.samples(f"{stage}-nearest", step, self._watch.pairs(images), {"of": "nearest", "stage": stage})
+
+    def distance(self, model: MinedGAN) -> float | None:
+        """From samples to held-out images (KID); None where none are held out."""
+        if self._watch is None:
+            return None
+        return self._watch.samples(model.sample(WATCHED, seed=self.seed)).get("kid")
 
     def _measure(
         self, recorder: Recorder, step: int, facts: Mapping[str, Any], sample: Callable[[int], Tensor]
@@ -65,3 +108,14 @@ class Gallery:
 
     def _noise(self, n: int) -> Tensor:
         return torch.randn(n, self.noise_dim, generator=Generator().manual_seed(self.seed))
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        module.train(training)

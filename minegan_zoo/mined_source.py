@@ -8,14 +8,18 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor, nn
 
+from minegan_zoo.adoption import inner_critic
 from minegan_zoo.contracts import Code, Critic, GeneratorSource, LatentSpace, MineganError, Miner, Shared
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.registry import selectors
-from minegan_zoo.sources import inner_critic
+from minegan_zoo.sources import key_set
 
 
 class MinedSource(nn.Module, GeneratorSource):
-    """A mined model of one source as a source again: its latent "z" is the base noise u."""
+    """A mined model of one source as a source again: its latent "z" is the base noise u.
+
+    Of a model with K classes, z has K dimensions more: the largest of them names the class.
+    """
 
     def __init__(self, model: MinedGAN, index: int = 0) -> None:
         super().__init__()
@@ -25,8 +29,9 @@ class MinedSource(nn.Module, GeneratorSource):
         self.miner = model.miner_modules[index]
         self.recipe = model.recipe
         self.canonical, self.class_names = model.image, model.class_names
+        self.noise_dim = model.noise_dim
         self.image = self._source.image
-        self.latents: Mapping[str, LatentSpace] = {"z": LatentSpace((model.noise_dim,), "normal")}
+        self.latents: Mapping[str, LatentSpace] = {"z": LatentSpace((model.noise_dim + self._classes,), "normal")}
         self.inputs = (frozenset({"z"}),)
         adopted = model.recipe.adopted if model.recipe else None
         # the critic that trained the model is this source's own if it was adopted from it, or from nobody
@@ -38,6 +43,10 @@ class MinedSource(nn.Module, GeneratorSource):
     def _source(self) -> GeneratorSource:
         return self.inner  # type: ignore[return-value]
 
+    @property
+    def _classes(self) -> int:
+        return self.miner.num_classes  # type: ignore[return-value]
+
     def prior(self, n: int, keys: frozenset[str], rng: Generator) -> dict[str, Tensor]:
         u = torch.randn(n, *self.latents["z"].shape, generator=rng, device=rng.device)
         return {"z": u.to(next(self.parameters()).device)}
@@ -45,11 +54,12 @@ class MinedSource(nn.Module, GeneratorSource):
     def synthesize(self, code: Code) -> Tensor:
         if set(code) != {"z"}:
             raise MineganError(f"a mined source takes the code 'z' alone, not {sorted(code)}")
-        mined = self.miner(code["z"])
-        missing = self._source.inputs[0] - set(mined)
+        u, scores = code["z"].split([self.noise_dim, self._classes], dim=1)
+        mined = self.miner(u, scores.argmax(1) if self._classes else None)
+        missing = key_set(self._source, tuple(mined))[0] - set(mined)
         if missing:
             # one fixed draw: the same u gives the same image
-            fixed = self._source.prior(1, self._source.inputs[0], Generator().manual_seed(0))
+            fixed = self._source.prior(1, missing, Generator().manual_seed(0))
             mined |= {name: fixed[name].expand(len(code["z"]), *fixed[name].shape[1:]) for name in missing}
         return self._source.synthesize(mined)
 
@@ -63,9 +73,8 @@ class MinedSource(nn.Module, GeneratorSource):
         """The same as a mined model of one source, with `critic` or the critic that trained it."""
         selector = selectors.create("max", 1)
         critic = critic or self.own_critic()
-        (noise_dim,) = self.latents["z"].shape
         miner: Miner = self.miner  # type: ignore[assignment]
-        model = MinedGAN([self._source], [miner], selector, self.canonical, noise_dim, critic, self.class_names)
+        model = MinedGAN([self._source], [miner], selector, self.canonical, self.noise_dim, critic, self.class_names)
         if self.recipe is not None:
             adopted = 0 if self._critic_is_source else None
             model.recipe = replace(self.recipe, selector="max", selector_options={}, adopted=adopted)

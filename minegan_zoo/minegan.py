@@ -1,4 +1,4 @@
-"""`MinedGAN`: sources + miners + selector as one generator, and the rule that only what has weight runs with gradient.
+"""`MinedGAN`: sources + miners + selector as one generator.
 
 May import contracts, registry, sources and checkpoint.
 """
@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.functional import one_hot
 
+from minegan_zoo.compiling import Compiled
 from minegan_zoo.contracts import (
     Code,
     Critic,
@@ -24,10 +24,12 @@ from minegan_zoo.contracts import (
     Miner,
     Selector,
     Shared,
-    Stage,
 )
-from minegan_zoo.sources import as_module, code_from_noise, to_image
+from minegan_zoo.draws import Draw, Fakes
+from minegan_zoo.sources import DroppedSource, as_module, code_from_noise, key_set, to_image
 
+Choose = Literal["probability", "winner"]
+"""How a sample chooses its source: by the selector's probabilities, or the one that the critic scores best."""
 CHUNK = 64
 """How many images are synthesised at once when sampling."""
 
@@ -46,26 +48,8 @@ class Recipe:
     """The source whose discriminator the critic is; None for a critic of its own."""
     strategy: str = ""
     target: str = ""
-
-
-@dataclass(frozen=True)
-class Draw:
-    """One draw of base noise, with the codes that no miner makes (random classes, say) drawn for every source."""
-
-    u: Tensor  # (n, noise_dim)
-    labels: Tensor | None  # (n,)
-    extras: Sequence[Code]  # a source: name -> (n, *shape)
-
-
-@dataclass(frozen=True)
-class Fakes:
-    """The pairs of source and u that carry weight, run as one batch of m images."""
-
-    images: Tensor  # (m, C, H, W) canonical
-    source: Tensor  # (m,)
-    row: Tensor  # (m,) the u of each image
-    weight: Tensor  # (m,) sums to n
-    codes: Mapping[int, Code]  # source -> name -> (m_i, *shape)
+    choose: Choose = "probability"
+    """How samples choose their source unless they are told."""
 
 
 class MinedGAN(nn.Module):
@@ -92,6 +76,8 @@ class MinedGAN(nn.Module):
         self.noise_dim = noise_dim
         self.class_names = tuple(class_names)
         self._critic: Shared[Critic | None] = Shared(critic)
+        self._unmined: dict[int, frozenset[str]] = {}
+        self._compiled: dict[int, Callable[[Code], Tensor]] = {}
         self.recipe: Recipe | None = None
 
     @property
@@ -118,12 +104,20 @@ class MinedGAN(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self, n: int, seed: int | None = None, *, u: Tensor | None = None, labels: Tensor | None = None
+        self,
+        n: int,
+        seed: int | None = None,
+        *,
+        u: Tensor | None = None,
+        labels: Tensor | None = None,
+        choose: Choose | None = None,
     ) -> Tensor:
         """Images (n, C, H, W), float32, canonical, clamped to [-1, 1], on the CPU.
 
-        Every row draws its source by the selector's probabilities, then u (n, noise_dim) ~ N(0, I) unless it is given.
-        The same seed gives the same images; without one, u given means seed 0 and otherwise the draw is fresh.
+        u (n, noise_dim) ~ N(0, I) unless it is given, and every row draws its source by the selector's probabilities;
+        `choose="winner"` takes the source that the critic scores best for its u instead (after the selector `max`,
+        whose miners are trained only where they win). `labels` (n,) index `class_names`; drawn where they are not
+        given. The same seed gives the same images; without one, u given means seed 0, else the draw is fresh.
         """
         if u is not None and tuple(u.shape) != (n, self.noise_dim):
             raise MineganError(f"u must be of shape ({n}, {self.noise_dim}), not {tuple(u.shape)}")
@@ -132,8 +126,8 @@ class MinedGAN(nn.Module):
             rng.seed()
         else:
             rng.manual_seed(seed or 0)
-        chosen = self.draw_sources(n, rng)
         draw = self.draw(n, rng, u=u, labels=labels)
+        chosen = self.choose_sources(draw, rng, choose or (self.recipe.choose if self.recipe else "probability"))
         images = torch.empty(n, self.image.channels, self.image.resolution, self.image.resolution)
         for index in range(len(self.sources)):
             mine = (chosen == index).nonzero()[:, 0]
@@ -144,16 +138,34 @@ class MinedGAN(nn.Module):
     @torch.no_grad()
     def sample_source(self, index: int, u: Tensor, *, mined: bool = True, seed: int = 0) -> Tensor:
         """Images of one source for u (n, noise_dim), with its miner or, `mined=False`, as it was before any mining."""
-        draw = self.draw(len(u), Generator().manual_seed(seed), u=u)
+        draw = self.draw(len(u), Generator().manual_seed(seed), u=u, mined=mined)
         batches = torch.arange(len(u)).split(CHUNK)
         images = [self.synthesize(index, draw, rows, mined=mined)[0].float().clamp(-1, 1).cpu() for rows in batches]
         return torch.cat(images)
 
-    def draw_sources(self, n: int, rng: Generator) -> Tensor:
-        """(n,) indices of sources, by the selector's probabilities."""
-        return torch.multinomial(self.selector.probabilities().cpu().double(), n, replacement=True, generator=rng)
+    def choose_sources(self, draw: Draw, rng: Generator, choose: Choose = "probability") -> Tensor:
+        """(n,) indices of sources, one for each u of the draw; on the CPU."""
+        if choose == "winner" and len(self.sources) > 1:
+            if self.critic is None:
+                raise MineganError("winners are chosen by the critic, and this model has none: choose by probability")
+            kept = ~self.selector.dropped().cpu()
+            scores = [
+                self.score(as_module(self.critic), draw.part(rows), kept[:, None].expand(-1, len(rows)))
+                for rows in torch.arange(len(draw.u)).split(CHUNK)
+            ]
+            return torch.cat(scores, 1).argmax(0).cpu()
+        p = self.selector.probabilities_given(draw.u).T.cpu().double()
+        return torch.multinomial(p, 1, generator=rng)[:, 0]
 
-    def draw(self, n: int, rng: Generator, *, u: Tensor | None = None, labels: Tensor | None = None) -> Draw:
+    def draw(
+        self,
+        n: int,
+        rng: Generator,
+        *,
+        u: Tensor | None = None,
+        labels: Tensor | None = None,
+        mined: bool = True,
+    ) -> Draw:
         """Base noise from `rng` unless given, and for each source what no miner makes; on the model's device."""
         u = torch.randn(n, self.noise_dim, generator=rng) if u is None else u
         u = u.to(self.device, torch.float32)
@@ -162,15 +174,33 @@ class MinedGAN(nn.Module):
             raise MineganError(
                 f"labels must be ({n},) for a model with classes, not {tuple(labels.shape)} for {classes}"
             )
+        if labels is not None and not 0 <= int(labels.min()) <= int(labels.max()) < len(self.class_names):
+            names = ", ".join(self.class_names)
+            raise MineganError(f"labels must lie between 0 and {len(self.class_names) - 1}: {names}")
         if labels is None and self.class_names:
             labels = torch.randint(len(self.class_names), (n,), generator=rng)
         labels = None if labels is None else labels.to(self.device)
-        extras = [code_from_noise(source, u, rng) for source in self.sources]
+        extras = [
+            code_from_noise(source, u, rng, self._drawn_keys(index) if mined else None) if source.inputs else {}
+            for index, source in enumerate(self.sources)
+        ]
         if labels is not None and not self.miner_modules:
             for source, code in zip(self.sources, extras, strict=True):
                 if "class" in code:
                     code["class"] = source.class_codes(labels)
         return Draw(u, labels, extras)
+
+    def _drawn_keys(self, index: int) -> frozenset[str]:
+        """What of a source's input its miner does not make."""
+        if not self.miner_modules:
+            return self.sources[index].inputs[0]
+        if index not in self._unmined:
+            miner = self.miners[index]
+            labels = torch.zeros(1, dtype=torch.int64, device=self.device) if miner.num_classes else None
+            with torch.no_grad():
+                mined = self.miner_modules[index](torch.zeros(1, self.noise_dim, device=self.device), labels)
+            self._unmined[index] = key_set(self.sources[index], tuple(mined))[0] - set(mined)
+        return self._unmined[index]
 
     def synthesize(self, index: int, draw: Draw, rows: Tensor, *, mined: bool = True) -> tuple[Tensor, Code]:
         """Canonical images and the code of source `index` for some rows of a draw."""
@@ -178,9 +208,10 @@ class MinedGAN(nn.Module):
         rows = rows.to(draw.u.device)
         code = {name: value[rows] for name, value in draw.extras[index].items()}
         if self.miner_modules and mined:
-            labels = None if draw.labels is None else draw.labels[rows]
-            code |= self.miners[index](draw.u[rows], labels)  # type: ignore[operator]
-        return to_image(source.synthesize(code), self.image), code
+            labels = draw.labels[rows] if draw.labels is not None and self.miners[index].num_classes else None
+            code |= self.miner_modules[index](draw.u[rows], labels)
+        make = self._compiled.get(index, source.synthesize)
+        return to_image(make(code), self.image), code
 
     # Training
 
@@ -207,6 +238,20 @@ class MinedGAN(nn.Module):
         source, row = kept.nonzero(as_tuple=True)
         return Fakes(torch.cat(images), source, row, weights[source, row], codes)
 
+    def compile_source(self, index: int) -> None:
+        """Run a source through `torch.compile` from here on, where it works; averages and copies run as they are."""
+        source = self.sources[index]
+        self._compiled[index] = Compiled(source.synthesize, f"source {index}")
+
+    def release(self, index: int) -> None:
+        """Take a source that the selector has dropped, and its miner, from memory; its place stays."""
+        source = self.sources[index]
+        self.source_modules[index] = DroppedSource(source.image, source.loaded_from)
+        if self.miner_modules:
+            self.miner_modules[index] = nn.Identity()
+        self._unmined[index] = frozenset()
+        self._compiled.pop(index, None)
+
     def trainable_parts(self) -> Iterator[tuple[str, nn.Module]]:
         """Sources and miners by the names of their groups."""
         for index, source in enumerate(self.source_modules):
@@ -228,47 +273,3 @@ class MinedGAN(nn.Module):
         from minegan_zoo.saved import load_model
 
         return load_model(str(folder))
-
-
-def selector_weights(
-    model: MinedGAN,
-    critic: Callable[[Tensor, Tensor | None], Tensor],
-    draw: Draw,
-    rng: Generator,
-    rule: Callable[[Tensor], Tensor] | None,
-) -> tuple[Tensor, Tensor | None]:
-    """What to run: weights (sources, n), and the scores they came from.
-
-    Without a `rule` sources are drawn by the selector's probabilities. Where that, or the proposal, leaves one source a
-    u there is nothing to pick: nothing is scored and the scores are None.
-    """
-    n = len(draw.u)
-    if len(model.sources) == 1:
-        return draw.u.new_ones(1, n), None
-    if rule is None:
-        chosen = model.draw_sources(n, rng)
-        return one_hot(chosen, len(model.sources)).T.to(draw.u), None
-    proposed = model.selector.propose(n, rng).to(model.device)
-    if bool((proposed.sum(0) == 1).all()):
-        return proposed.to(draw.u.dtype), None
-    scores = model.score(critic, draw, proposed)
-    return rule(scores), scores
-
-
-def run_scores(fakes: Fakes, scores: Tensor, shape: Sequence[int]) -> Tensor:
-    """The scores (m,) of the pairs that ran, spread to (sources, n) with -inf elsewhere."""
-    spread = scores.new_full(tuple(shape), -torch.inf)
-    spread[fakes.source, fakes.row] = scores.detach().float()
-    return spread
-
-
-@torch.no_grad()
-def settle(model: MinedGAN, critic: Callable[[Tensor, Tensor | None], Tensor], stage: Stage) -> None:
-    """Let the selector count on fresh draws of the model that is kept, once a stage that selects has ended."""
-    draws = model.selector.settle_draws if stage.select and len(model.sources) > 1 else 0
-    if draws:
-        rng = Generator().manual_seed(0)
-        batches = [model.draw(min(CHUNK, draws - start), rng) for start in range(0, draws, CHUNK)]
-        everything = [torch.ones(len(model.sources), len(draw.u), dtype=torch.bool) for draw in batches]
-        scores = [model.score(critic, draw, proposed) for draw, proposed in zip(batches, everything, strict=True)]
-        model.selector.settle(torch.cat(scores, 1))

@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import Adam
 
 from minegan_zoo.contracts import MineganError, Stage
-from minegan_zoo.sources import match_groups
+from minegan_zoo.sources import Groups, match_groups
 
 
 class StageOptimizers:
@@ -18,39 +18,38 @@ class StageOptimizers:
     def __init__(
         self,
         stage: Stage,
-        groups: Mapping[str, list[nn.Parameter]],
+        train: Mapping[str, float],
+        groups: Groups,
         betas: tuple[float, float],
         penalty_every: int,
         previous: StageOptimizers | None,
     ) -> None:
-        """Frees exactly the stage's groups; parameters that `previous` trained keep their moments.
+        """Frees exactly what the patterns of `train` name; parameters that `previous` trained keep their moments.
 
         A critic with a lazy penalty gets StyleGAN2's correction (appendix B): lr and betas for c = k / (k + 1).
         """
-        rates: dict[str, float] = {}
-        for pattern, rate in stage.train.items():
+        rates: dict[nn.Parameter, float] = {}
+        for pattern, rate in train.items():
             if rate < 0:
                 raise MineganError(f"the learning rate of {pattern!r} in stage {stage.name!r} is negative: {rate}")
-            rates |= dict.fromkeys(match_groups(pattern, groups), rate)
-        for name, parameters in groups.items():
-            for parameter in parameters:
-                parameter.requires_grad_(name in rates)
+            for parameters in match_groups(pattern, groups).values():
+                rates |= dict.fromkeys(parameters, rate)
+        for named in groups.values():
+            for parameter in named.values():
+                parameter.requires_grad_(parameter in rates)
         lazy = penalty_every / (penalty_every + 1) if penalty_every > 1 else 1.0
-        of_critic = {name: rate * lazy for name, rate in rates.items() if name.startswith("critic/")}
-        of_others = {name: rate for name, rate in rates.items() if not name.startswith("critic/")}
+        of_critic, of_others = [], []
+        for group, named in groups.items():
+            # parameters of one group and one rate are one group of Adam's
+            for rate in dict.fromkeys(rates[p] for p in named.values() if p in rates):
+                free = [parameter for parameter in named.values() if rates.get(parameter) == rate]
+                if group.startswith(("critic/", "critic_regularisers/")):
+                    of_critic.append({"params": free, "lr": rate * lazy})
+                else:
+                    of_others.append({"params": free, "lr": rate})
         before = (previous.critic, previous.miner) if previous else (None, None)
-        self.critic: Adam | None = _adam(of_critic, groups, (betas[0] ** lazy, betas[1] ** lazy), before[0])
-        self.miner: Adam | None = _adam(of_others, groups, betas, before[1])
-
-    def step_critic(self) -> None:
-        """Apply the critic's gradients."""
-        if self.critic is not None:
-            self.critic.step()
-
-    def step_miner(self) -> None:
-        """Apply the gradients of miners and sources."""
-        if self.miner is not None:
-            self.miner.step()
+        self.critic: Adam | None = _adam(of_critic, (betas[0] ** lazy, betas[1] ** lazy), before[0])
+        self.miner: Adam | None = _adam(of_others, betas, before[1])
 
     def state_dict(self) -> dict[str, Any]:
         """Both optimizers' states."""
@@ -64,20 +63,18 @@ class StageOptimizers:
                 optimizer.load_state_dict(state[name])
 
 
-def _adam(
-    rates: Mapping[str, float],
-    groups: Mapping[str, list[nn.Parameter]],
-    betas: tuple[float, float],
-    previous: Adam | None,
-) -> Adam | None:
-    settings = [{"params": groups[name], "lr": rate} for name, rate in rates.items() if groups[name]]
+def parameters_of(optimizer: Adam) -> list[nn.Parameter]:
+    """All that an optimizer moves, in its order."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _adam(settings: list[dict[str, Any]], betas: tuple[float, float], previous: Adam | None) -> Adam | None:
     if not settings:
         return None
     # beta1 = 0 to the power of c stays 0
     optimizer = Adam(settings, betas=betas)
     if previous is not None:
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                if parameter in previous.state:
-                    optimizer.state[parameter] = previous.state[parameter]
+        for parameter in parameters_of(optimizer):
+            if parameter in previous.state:
+                optimizer.state[parameter] = previous.state[parameter]
     return optimizer

@@ -60,7 +60,8 @@ def list_album(items: Sequence[Any], labels: bool) -> Album:
     return Album("list", tuple(pictures))
 
 
-def path_album(path: Path, labels: bool, stack: ExitStack) -> Album:
+def path_album(path: Path, labels: bool | None, stack: ExitStack) -> Album:
+    """Of a folder, archive or .safetensors file; `labels` None: those of at least two class folders, if there are."""
     if not path.exists():
         raise MineganError(f"{path} does not exist: give a folder of images, an archive, or torchvision:NAME?root=DIR")
     if path.is_dir():
@@ -68,7 +69,7 @@ def path_album(path: Path, labels: bool, stack: ExitStack) -> Album:
             path.resolve().name, {name: partial(_from_file, path / name) for name in _walk(path)}, (), labels
         )
     if path.suffix == ".safetensors":
-        return _safetensors(path, labels)
+        return _safetensors(path, bool(labels))
     if path.name.lower().endswith(ARCHIVES):
         return _archive(path, labels, stack)
     raise MineganError(f"{path} is not a folder, a .safetensors file or one of {', '.join(ARCHIVES)}")
@@ -82,7 +83,7 @@ def _walk(folder: Path) -> Iterator[str]:
 
 
 def _from_names(
-    origin: str, openers: dict[str, Callable[[], Image]], skipped: tuple[SkippedFile, ...], labels: bool
+    origin: str, openers: dict[str, Callable[[], Image]], skipped: tuple[SkippedFile, ...], labels: bool | None
 ) -> Album:
     """Sort, drop what is hidden or no image by its name; with labels, one class per sub-folder."""
     names = sorted(name for name in openers if _is_image(name))
@@ -90,13 +91,16 @@ def _from_names(
         kinds = sorted({PurePosixPath(name).suffix or name for name in openers})[:5]
         found = f"it holds {', '.join(kinds)}" if kinds else "it is empty"
         raise MineganError(f"no images in {origin}: {found}; give {' '.join(sorted(SUFFIXES))}")
-    if not labels:
-        return Album(origin, tuple(Picture(name, openers[name]) for name in names), (), skipped)
+    plain = Album(origin, tuple(Picture(name, openers[name]) for name in names), (), skipped)
+    if labels is False:
+        return plain
     parts = {name: PurePosixPath(name).parts for name in names}
     depth = 0  # below folders that hold everything, as an archive of one folder has
     while all(len(part) > depth + 2 for part in parts.values()) and len({part[depth] for part in parts.values()}) == 1:
         depth += 1
     classes = sorted({part[depth] for part in parts.values() if len(part) > depth + 1})
+    if labels is None and (len(classes) < 2 or any(len(part) == depth + 1 for part in parts.values())):
+        return plain
     if not classes:
         raise MineganError(f"{origin} has no labels: put the images of each class into a folder of its own")
     index = {name: i for i, name in enumerate(classes)}
@@ -128,7 +132,7 @@ def _safetensors(path: Path, labels: bool) -> Album:
     return tensor_album(tensors["images"], targets, names, path.name, labels)
 
 
-def _archive(path: Path, labels: bool, stack: ExitStack) -> Album:
+def _archive(path: Path, labels: bool | None, stack: ExitStack) -> Album:
     """Members are read in memory and never written out, so no member's path can lead anywhere."""
     import tarfile
     import zipfile

@@ -1,4 +1,6 @@
-"""What a run tells while it goes on: metrics.jsonl, TensorBoard, sample grids, progress. May import run_folder only."""
+"""What a run tells while it goes on: metrics.jsonl, trackers, sample grids, progress. May import run_folder and
+trackers.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from minegan_zoo.run_folder import METRICS, SAMPLES
+from minegan_zoo.trackers import open_trackers
 
 if TYPE_CHECKING:
+    from accelerate.tracking import GeneralTracker
     from torch import Tensor
-    from torch.utils.tensorboard import SummaryWriter
 
 SECONDS_BETWEEN_LINES = 10.0
 """How often a line is printed where no progress bar can be drawn."""
@@ -46,22 +49,32 @@ class Means:
 class Recorder:
     """Writes a run's events; without a folder it only shows progress, and not even that when quiet."""
 
-    def __init__(self, folder: Path | None, *, steps: int, resumed_at: int | None, quiet: bool = False) -> None:
-        """`resumed_at` is the step of the state that the run goes on from: later events are dropped."""
+    def __init__(
+        self,
+        folder: Path | None,
+        *,
+        steps: int,
+        resumed_at: int | None,
+        quiet: bool = False,
+        trackers: Sequence[str] = ("tensorboard",),
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`resumed_at` is the step of the state that the run goes on from: later events are dropped.
+
+        `settings` is what other trackers than TensorBoard are told of the run.
+        """
         self.folder = folder
         self.steps = steps
         self.console = Console(quiet=quiet, stderr=True)
-        self._board: SummaryWriter | None = None
+        self._trackers: list[GeneralTracker] = []
+        self._warned: set[str] = set()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._last_line = -SECONDS_BETWEEN_LINES
         if folder is not None:
             (folder / SAMPLES).mkdir(parents=True, exist_ok=True)
             _keep_until(folder / METRICS, resumed_at)
-            from torch.utils.tensorboard import SummaryWriter
-
-            purge = None if resumed_at is None else resumed_at + 1
-            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=purge)
+            self._trackers = open_trackers(trackers, folder, settings or {}, resumed_at)
 
     @contextmanager
     def showing(self, start: int) -> Iterator[None]:
@@ -79,8 +92,8 @@ class Recorder:
                 yield
         finally:
             self._bar = None
-            if self._board is not None:
-                self._board.close()
+            for tracker in self._trackers:
+                tracker.finish()
 
     def event(self, kind: str, step: int, facts: Mapping[str, Any]) -> None:
         """Append one line to metrics.jsonl."""
@@ -91,12 +104,21 @@ class Recorder:
     def step(self, stage: str, step: int, facts: Mapping[str, Any]) -> None:
         """Record the averages of the last steps: losses, images/s, the selector's probabilities."""
         self.event("step", step, {"stage": stage, **facts})
-        if self._board is not None:
-            for name, value in facts.items():
-                if isinstance(value, float):
-                    self._board.add_scalar(name, value, step)
-            for index, p in enumerate(facts["p"]):
-                self._board.add_scalar(f"p/{index}", p, step)
+        self._track(step, {**facts, **{f"p/{index}": p for index, p in enumerate(facts["p"])}})
+
+    def watch(self, stage: str, step: int, facts: Mapping[str, Any], warnings: Sequence[str]) -> None:
+        """Record how training goes beside its losses; say each kind of trouble ("TITLE: TEXT") once."""
+        self.event("watch", step, {"stage": stage, **facts, "warnings": list(warnings)})
+        self._track(step, {f"watch/{name}": value for name, value in facts.items()})
+        for warning in warnings:
+            if warning.partition(":")[0] not in self._warned:
+                self._warned.add(warning.partition(":")[0])
+                self.say(f"warning at step {step}: {warning}")
+
+    def _track(self, step: int, facts: Mapping[str, Any]) -> None:
+        values = {name: value for name, value in facts.items() if isinstance(value, float)}
+        for tracker in self._trackers:
+            tracker.log(values, step=step)
 
     def progress(self, stage: str, step: int, facts: Mapping[str, Any]) -> None:
         """Move the bar, or print a line now and then where there is no terminal."""

@@ -20,13 +20,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from minegan_zoo import registry
+from minegan_zoo.adoption import ProjectionCritic, adopt_critic, inner_critic
 from minegan_zoo.atomic import written_aside
-from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, LoadedFrom, MineganError, Miner
+from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, LoadedFrom, MineganError
 from minegan_zoo.mined_source import MinedSource
 from minegan_zoo.minegan import MinedGAN, Recipe
 from minegan_zoo.options import check_options
 from minegan_zoo.run_folder import MODEL
-from minegan_zoo.sources import adopt_critic, as_module, inner_critic, load_source, open_source, save_source
+from minegan_zoo.sources import DroppedSource, as_module, key_set, load_source, open_source, save_source
 from minegan_zoo.weights import fetch, load_strict
 
 SCHEMA = 1
@@ -60,17 +61,22 @@ def write_model(model: MinedGAN, folder: Path) -> None:
     parts["selector"] = model.selector_module
     if model.critic is not None and recipe.adopted is None:
         parts["critic"] = as_module(model.critic)
+    if isinstance(model.critic, ProjectionCritic):  # the discriminator itself is saved with its source
+        parts["projection"] = model.critic.projection
     sources = []
     for index, source in enumerate(model.sources):
         place = folder / "sources" / str(index)
         adopted = inner_critic(model.critic) if model.critic and recipe.adopted == index else None
-        if isinstance(source, MinedSource):
+        if isinstance(source, DroppedSource):
+            pass
+        elif isinstance(source, MinedSource):
             place.mkdir(parents=True)
             write_model(source.as_model(adopted), place)
         else:
             save_source(source, place, adopted)
         origin = source.loaded_from or LoadedFrom("mined", None, {})
-        sources.append({**dataclasses.asdict(origin), "mined": isinstance(source, MinedSource)})
+        kind = {"mined": isinstance(source, MinedSource), "dropped": isinstance(source, DroppedSource)}
+        sources.append({**dataclasses.asdict(origin), **kind, "image": dataclasses.asdict(source.image)})
     tensors = {f"{part}/{name}": t.contiguous() for part, m in parts.items() for name, t in m.state_dict().items()}
     try:
         save_file(tensors, folder / PARTS)
@@ -101,15 +107,15 @@ def load_model(reference: str) -> MinedGAN:
     recipe = Recipe(**facts["recipe"])
     image = ImageSpec(**facts["image"])
     sources = [_open(folder / "sources" / str(i), origin) for i, origin in enumerate(facts["sources"])]
-    miners = [build_miner(recipe, source, facts["noise_dim"]) for source in sources if facts["mined"]]
+    num_classes = len(facts["class_names"])
+    miners = [build_miner(recipe, source, facts["noise_dim"], num_classes) for source in sources if facts["mined"]]
     selector = registry.selectors.create(recipe.selector, len(sources), **recipe.selector_options)
     critic: Critic | None = None
     if facts["has_critic"]:
         if recipe.adopted is None:
-            num_classes = len(facts["class_names"])
             critic = registry.critics.create(recipe.critic, image, num_classes, **recipe.critic_options)
         else:
-            critic = adopt_critic(sources[recipe.adopted], image)
+            critic = adopt_critic(sources[recipe.adopted], image, num_classes if facts["mined"] else 0)
     model = MinedGAN(sources, miners, selector, image, facts["noise_dim"], critic, facts["class_names"])
     model.recipe = recipe
     parts = _read_parts(folder / PARTS)
@@ -118,18 +124,30 @@ def load_model(reference: str) -> MinedGAN:
     load_strict(model.selector_module, parts.pop("selector", {}), f"the selector of {folder}")
     if critic is not None and recipe.adopted is None:
         load_strict(as_module(critic), parts.pop("critic", {}), f"the critic of {folder}")
+    if isinstance(critic, ProjectionCritic):
+        load_strict(critic.projection, parts.pop("projection", {}), f"the critic's projection of {folder}")
     return model.eval()
 
 
-def build_miner(recipe: Recipe, source: GeneratorSource, noise_dim: int) -> Miner:
-    """A miner with fresh weights for the source's default latent spaces."""
-    latents = {name: source.latents[name] for name in source.latents if name in source.inputs[0]}
-    miner: Miner = registry.miners.create(recipe.miner, latents, noise_dim, **recipe.miner_options)
-    return miner
+def build_miner(recipe: Recipe, source: GeneratorSource, noise_dim: int, num_classes: int = 0) -> Any:
+    """A miner with fresh weights for the latent spaces that it asks of the source; conditioned where it can be."""
+    if isinstance(source, DroppedSource):
+        return nn.Identity()
+    entry = registry.miners.entry(recipe.miner)
+    latents = {name: source.latents[name] for name in key_set(source, entry.spaces)[1]}
+    classes = {"num_classes": num_classes} if num_classes and takes_classes(recipe.miner) else {}
+    return registry.miners.create(recipe.miner, latents, noise_dim, **{**recipe.miner_options, **classes})
+
+
+def takes_classes(miner: str) -> bool:
+    """Whether a miner can be conditioned on the target's classes: it then has the option `num_classes`."""
+    return "num_classes" in [option.name for option in registry.miners.info(miner).options]
 
 
 def _open(folder: Path, origin: Mapping[str, Any]) -> GeneratorSource:
     loaded_from = LoadedFrom(origin["name"], origin["weights"], origin["options"])
+    if origin["dropped"]:
+        return DroppedSource(ImageSpec(**origin["image"]), loaded_from)
     if origin["mined"]:
         source = MinedSource(load_model(str(folder)))
         source.loaded_from = loaded_from
@@ -213,7 +231,10 @@ def _open_mined(folder: str, *, source: int | None = None) -> list[GeneratorSour
     model = load_model(folder)
     if source is not None and not 0 <= source < len(model.sources):
         raise MineganError(f"{folder} has the sources 0 to {len(model.sources) - 1}, not {source}")
-    indices = range(len(model.sources)) if source is None else [source]
+    kept = [index for index, each in enumerate(model.sources) if not isinstance(each, DroppedSource)]
+    if source is not None and source not in kept:
+        raise MineganError(f"source {source} of {folder} was dropped while it was mined; it has {kept}")
+    indices = kept if source is None else [source]
     if not model.miner_modules:
         return [model.sources[index] for index in indices]
     mined: list[GeneratorSource] = []

@@ -5,7 +5,6 @@ May import contracts, registry and weights only.
 
 from __future__ import annotations
 
-import copy
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +15,17 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from minegan_zoo.contracts import Critic, GeneratorEntry, GeneratorSource, ImageSpec, LoadedFrom, MineganError, Miner
+from minegan_zoo.contracts import (
+    Code,
+    Critic,
+    GeneratorEntry,
+    GeneratorSource,
+    ImageSpec,
+    LoadedFrom,
+    MineganError,
+    Miner,
+    Stage,
+)
 from minegan_zoo.options import options_of
 from minegan_zoo.registry import generators
 from minegan_zoo.weights import SavedSource, fetch, is_source_folder, load_strict, read_source, write_source
@@ -127,39 +136,23 @@ def to_image(images: Tensor, image: ImageSpec) -> Tensor:
     return F.interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
 
 
-class AdaptedCritic(nn.Module, Critic):
-    """A critic that sees canonical images brought to its own resolution and channels."""
+class DroppedSource(nn.Module, GeneratorSource):
+    """What is left of a source that is never chosen again: where it came from."""
 
-    def __init__(self, critic: Critic, image: ImageSpec) -> None:
+    inputs = ()
+
+    def __init__(self, image: ImageSpec, loaded_from: LoadedFrom | None) -> None:
         super().__init__()
-        self.critic = as_module(critic)
-        self.inner = critic.image
-        self.image = image
-        self.num_classes = critic.num_classes
+        self.image, self.latents, self.loaded_from = image, {}, loaded_from
 
-    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.critic(to_image(images, self.inner), labels)
+    def prior(self, n: int, keys: frozenset[str], rng: Generator) -> dict[str, Tensor]:
+        raise MineganError("this source was dropped while it was mined: load it anew")
 
-    def groups(self) -> Mapping[str, list[nn.Parameter]]:
-        return inner_critic(self).groups()
+    def synthesize(self, code: Code) -> Tensor:
+        raise MineganError("this source was dropped while it was mined: load it anew")
 
-    def reset_parameters(self) -> None:
-        inner_critic(self).reset_parameters()
-
-
-def inner_critic(critic: Critic) -> Critic:
-    """The critic without the adapter around it."""
-    return critic.critic if isinstance(critic, AdaptedCritic) else critic  # type: ignore[return-value]
-
-
-def adopt_critic(source: GeneratorSource | None, image: ImageSpec) -> Critic:
-    """A copy of the source's discriminator that accepts canonical images."""
-    critic = source.own_critic() if source else None
-    if critic is None:
-        named = f"{source.loaded_from.name!r} has" if source and source.loaded_from else "none of the sources has"
-        raise MineganError(f"{named} no pretrained discriminator: use the critic 'conv', or name a source that has one")
-    critic = copy.deepcopy(critic)
-    return critic if critic.image == image else AdaptedCritic(critic, image)
+    def groups(self) -> dict[str, list[nn.Parameter]]:
+        return {}
 
 
 # Codes without a miner
@@ -173,10 +166,33 @@ def noise_dim_of(sources: Sequence[GeneratorSource]) -> int:
     return max(sizes)
 
 
-def code_from_noise(source: GeneratorSource, u: Tensor, rng: Generator) -> dict[str, Tensor]:
-    """The unmined code of u: z is read from its first dimensions in the prior's geometry, the rest drawn from `rng`."""
-    keys = source.inputs[0]
-    code = source.prior(len(u), keys, rng)
+def key_set(source: GeneratorSource, spaces: Sequence[str] = ()) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The first of the source's inputs that has a match for every pattern, and the latent spaces that match.
+
+    Without patterns: its default input, whole. Raises MineganError where no input has them.
+    """
+    if not spaces:
+        return source.inputs[0], tuple(name for name in source.latents if name in source.inputs[0])
+    for keys in source.inputs:
+        found = [fnmatch.filter(keys, pattern) for pattern in spaces]
+        if all(found):
+            return keys, tuple(name for name in source.latents if any(name in names for names in found))
+    name = source.loaded_from.name if source.loaded_from else type(source).__name__
+    raise MineganError(
+        f"{name} has no latent spaces {' and '.join(spaces)}, only {', '.join(source.latents)}: choose another miner"
+    )
+
+
+def code_from_noise(
+    source: GeneratorSource, u: Tensor, rng: Generator, keys: frozenset[str] | None = None
+) -> dict[str, Tensor]:
+    """The unmined code of u for `keys`, by default the source's default input.
+
+    z is read from u's first dimensions in the prior's geometry, the rest drawn from `rng`.
+    """
+    keys = source.inputs[0] if keys is None else keys
+    rest = keys - {"z"} if "z" in keys else keys
+    code = source.prior(len(u), rest, rng) if rest else {}
     if "z" in keys:
         space = source.latents["z"]
         size = torch.Size(space.shape).numel()
@@ -204,21 +220,62 @@ def _truncated_scale(source: GeneratorSource) -> Tensor:
 # Parameters by name
 
 
+Groups = Mapping[str, Mapping[str, nn.Parameter]]
+"""Name of a group -> name of a parameter within its part -> the parameter."""
+
+
 def named_groups(
-    sources: Sequence[GeneratorSource], miners: Sequence[Miner], critic: Critic
-) -> dict[str, list[nn.Parameter]]:
-    """Every group that a stage may train: "critic/GROUP", "miners/I" and "sources/I/GROUP"."""
-    groups = {f"critic/{name}": parameters for name, parameters in critic.groups().items()}
+    sources: Sequence[GeneratorSource],
+    miners: Sequence[Miner],
+    critic: Critic,
+    stage: Stage | None = None,
+) -> dict[str, dict[str, nn.Parameter]]:
+    """Every group that a stage may train: "critic/GROUP", "miners/I", "sources/I/GROUP" and its regularisers' own.
+
+    Those are "regularisers/I" and, of the critic's, "critic_regularisers/I".
+    """
+
+    def groups_of(prefix: str, part: Any) -> dict[str, dict[str, nn.Parameter]]:
+        names = {parameter: name for name, parameter in as_module(part).named_parameters()}
+        return {
+            f"{prefix}/{group}": {names[parameter]: parameter for parameter in parameters}
+            for group, parameters in part.groups().items()
+        }
+
+    groups = groups_of("critic", critic)
     for index, miner in enumerate(miners):
-        groups[f"miners/{index}"] = list(as_module(miner).parameters())
+        groups[f"miners/{index}"] = dict(as_module(miner).named_parameters())
     for index, source in enumerate(sources):
-        groups |= {f"sources/{index}/{name}": parameters for name, parameters in source.groups().items()}
+        groups |= groups_of(f"sources/{index}", source)
+    for name, part in regulariser_modules(stage).items() if stage else ():
+        groups[name] = dict(part.named_parameters())
     return groups
 
 
-def match_groups(pattern: str, groups: Mapping[str, Any]) -> list[str]:
-    """The groups that `pattern` (shell-style) or anything below it names; MineganError where there are none."""
-    found = [name for name in groups if fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, f"{pattern}/*")]
+def regulariser_modules(stage: Stage) -> dict[str, nn.Module]:
+    """The stage's regularisers that have weights, by the names of their groups."""
+    every = {"regularisers": stage.regularisers, "critic_regularisers": stage.critic_regularisers}
+    return {
+        f"{kind}/{index}": regulariser
+        for kind, regularisers in every.items()
+        for index, regulariser in enumerate(regularisers)
+        if isinstance(regulariser, nn.Module)
+    }
+
+
+def match_groups(pattern: str, groups: Groups) -> dict[str, list[nn.Parameter]]:
+    """Group -> its parameters that `pattern` names (shell-style; a group stands for all below it).
+
+    What follows a colon is matched with the parameters' names: "sources/*:*.bias". Raises MineganError where there are
+    none.
+    """
+    place, _, name = pattern.partition(":")
+    found = {}
+    for group, parameters in groups.items():
+        if fnmatch.fnmatchcase(group, place) or fnmatch.fnmatchcase(group, f"{place}/*"):
+            chosen = [parameter for key, parameter in parameters.items() if fnmatch.fnmatchcase(key, name or "*")]
+            if chosen:
+                found[group] = chosen
     if not found:
         raise MineganError(f"the pattern {pattern!r} matches none of the parameter groups: {', '.join(groups)}")
     return found

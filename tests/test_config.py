@@ -49,7 +49,7 @@ def refused(text: str) -> str:
 
 def test_checking_converts_what_is_given_and_fills_in_what_is_not() -> None:
     checked = FULL.checked()
-    assert checked.miner == Choice("mlp", {"width": 32, "depth": 3})
+    assert checked.miner == Choice("mlp", {"width": 32, "depth": 3, "num_classes": 0})
     assert checked.strategy.options["mine_share"] == 0.25
     assert set(checked.strategy.options) == {"mine_share", "miner_lr", "source_lr", "critic_lr"}
     assert checked.checked() == checked
@@ -68,7 +68,7 @@ def test_checking_converts_what_is_given_and_fills_in_what_is_not() -> None:
         ({"batch": 2.5}, "batch must be int, not 2.5"),
         ({"device": "gpu"}, "device must be cpu or cuda, not 'gpu'"),
         ({"training": Training(state_every=0)}, "training.state_every must be at least 1"),
-        ({"miner": Choice("mpl")}, "unknown miner 'mpl'. Did you mean 'mlp'?"),
+        ({"miner": Choice("mpl")}, "unknown miner 'mpl'. Did you mean 'mlp'"),
         ({"strategy": Choice("minegann")}, "Did you mean 'minegan'"),
         ({"critic": Choice("conv", {"widht": 3})}, "critic 'conv' has no option 'widht'. Its options: width: int = 64"),
         ({"objective": Choice("logistic", {"gamma": "big"})}, "option 'gamma' of objective 'logistic' must be float"),
@@ -153,7 +153,7 @@ def test_a_key_with_a_dot_goes_to_its_part_and_a_bare_one_to_the_part_that_has_i
     changed = FULL.with_options(
         {"miner.depth": "5", "mine_share": "0.5", "policy": "cutout", "state_every": "9", "training.beta1": "0.5"}
     ).checked()
-    assert changed.miner.options == {"width": 32, "depth": 5}
+    assert changed.miner.options == {"width": 32, "depth": 5, "num_classes": 0}
     assert changed.strategy.options["mine_share"] == 0.5
     assert changed.augmentation is not None and changed.augmentation.options == {"policy": "cutout"}
     assert (changed.training.state_every, changed.training.beta1) == (9, 0.5)

@@ -10,7 +10,8 @@ import minegan_zoo as mz
 from minegan_zoo.builtin.critics import ConvCritic
 from minegan_zoo.builtin.objectives import Logistic
 from minegan_zoo.contracts import ImageSpec
-from minegan_zoo.minegan import MinedGAN, run_scores, selector_weights
+from minegan_zoo.minegan import MinedGAN
+from minegan_zoo.selection import propose, run_scores, weigh
 
 IMAGE = ImageSpec(3, 16)
 NAMES = ("stylegan2.tiny", "progan.tiny", "biggan.tiny")
@@ -58,7 +59,8 @@ def test_winners_gradient_equals_the_naive_one_without_minibatch_statistics(obje
     assert len(set(scores.argmax(0).tolist())) > 1, "the case must mix sources"
 
     model.zero_grad()
-    weights, kept = selector_weights(model, critic, draw, Generator(), model.selector.miner_weights)
+    proposed = propose(model, draw, Generator(), select=True)
+    weights, kept = weigh(model, critic, draw, proposed, model.selector.miner_weights)
     fakes = model.run(draw, weights, gradient=True)
     (loss_of(critic(fakes.images)) * fakes.weight).sum().div(8).backward()
     assert kept is not None
@@ -71,7 +73,8 @@ def test_winners_gradient_equals_the_naive_one_without_minibatch_statistics(obje
 def test_with_minibatch_statistics_the_loss_is_the_score_on_the_batch_of_winners() -> None:
     model, critic = mined(mz.selectors.create("max", 3)), BatchCritic()
     draw = model.draw(8, Generator().manual_seed(1))
-    weights, scores = selector_weights(model, critic, draw, Generator(), model.selector.miner_weights)
+    proposed = propose(model, draw, Generator(), select=True)
+    weights, scores = weigh(model, critic, draw, proposed, model.selector.miner_weights)
     assert scores is not None
     # scores pick: each source's are of its own batch
     own = torch.stack([critic(model.synthesize(index, draw, torch.arange(8))[0]) for index in range(3)])
@@ -93,9 +96,8 @@ def test_a_proposal_of_one_source_a_u_is_run_without_scoring() -> None:
         raise AssertionError("nothing is to be picked")
 
     draw = model.draw(30, Generator().manual_seed(0))
-    weights, scores = selector_weights(
-        model, no_scoring, draw, Generator().manual_seed(0), model.selector.critic_weights
-    )
+    proposed = propose(model, draw, Generator().manual_seed(0), select=True)
+    weights, scores = weigh(model, no_scoring, draw, proposed, model.selector.critic_weights)
     assert scores is None
     assert weights.sum(0).tolist() == [1.0] * 30
     assert all(9 <= count <= 11 for count in weights.sum(1).tolist()), "draws are stratified"

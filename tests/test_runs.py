@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 import minegan_zoo as mz
-from minegan_zoo.api import run
+from minegan_zoo.running import run
 from minegan_zoo.config import RunConfig
 from minegan_zoo.contracts import MineganError
 from minegan_zoo.recorder import read_events

@@ -15,23 +15,33 @@ from minegan_zoo.contracts import LatentSpace, MineganError, Miner
 class MLP(nn.Module, Miner):
     """Fully connected layers with a linear head per latent space (MineGAN, section 3.1 and appendix A).
 
-    u (n, noise_dim) -> {name: (n, *shape)}. Use it as the first choice: it can move mass anywhere in the latent space.
+    u (n, noise_dim) -> {name: (n, *shape)}, conditioned on `num_classes` classes where that is not 0. Use it as the
+    first choice: it can move mass anywhere in the latent space.
     A sphere prior is met by scaling every row to the sphere; the others are left free, as in the paper.
     """
 
-    def __init__(self, latents: Mapping[str, LatentSpace], noise_dim: int, width: int, depth: int) -> None:
+    def __init__(
+        self, latents: Mapping[str, LatentSpace], noise_dim: int, width: int, depth: int, num_classes: int
+    ) -> None:
         super().__init__()
         if depth < 2:
             raise MineganError(f"the miner 'mlp' needs a depth of at least 2 layers, not {depth}")
-        self.noise_dim = noise_dim
+        self.noise_dim, self.num_classes = noise_dim, num_classes
         self.latents = dict(latents)
+        # the same as a one-hot class beside u
+        self.classes = nn.Embedding(num_classes, width) if num_classes else None
         sizes = [noise_dim] + [width] * (depth - 1)
         self.trunk = nn.Sequential(*(module for i, o in pairwise(sizes) for module in (nn.Linear(i, o), nn.ReLU())))
         # names of latent spaces hold dots ("noise.0"), which module names may not
         self.heads = nn.ModuleList(nn.Linear(sizes[-1], math.prod(space.shape)) for space in latents.values())
 
     def forward(self, u: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
-        hidden = self.trunk(u)
+        hidden = self.trunk[0](u)
+        if self.classes is not None:
+            if labels is None:
+                raise MineganError(f"this miner is conditioned on {self.num_classes} classes: give labels (n,)")
+            hidden = hidden + self.classes(labels)
+        hidden = self.trunk[1:](hidden)
         code = {}
         for head, (name, space) in zip(self.heads, self.latents.items(), strict=True):
             flat = head(hidden)

@@ -44,6 +44,14 @@ def mine(
     resolution: Annotated[int | None, typer.Option(help="Of the canonical image that the critic sees.")] = None,
     limit: Limit = None,
     test: Test = None,
+    labels: Annotated[
+        bool | None,
+        typer.Option("--labels/--no-labels", help="Condition on the target's class folders; by default if there are."),
+    ] = None,
+    choose: Annotated[str | None, typer.Option(help="How samples choose their source: probability or winner.")] = None,
+    drop_below: Annotated[
+        float | None, typer.Option(help="Drop sources that stay below this many times the uniform share.")
+    ] = None,
     device: Device = None,
     set_: Settings = None,
     config: Annotated[Path | None, typer.Option(help="A run's TOML; what else is given overrides it.")] = None,
@@ -56,8 +64,10 @@ def mine(
         raise MineganError("name the sources and the images: minegan-zoo mine SOURCE... --target FOLDER --out RUN")
     given: dict[str, Any] = {
         "target": target, "steps": steps, "batch": batch, "seed": seed, "resolution": resolution, "limit": limit,
-        "test": test, "device": device,
+        "test": test, "device": device, "labels": labels, "choose": choose,
     }  # fmt: skip
+    if drop_below is not None:
+        set_ = [*(set_ or []), f"selector.drop_below={drop_below}"]
     if sources:
         given["sources"] = tuple(SourceChoice.parse(source) for source in sources)
     for part, name in {
@@ -99,7 +109,7 @@ def pretrain(
     }  # fmt: skip
     config = RunConfig(**{name: value for name, value in given.items() if value is not None})
     config = config.with_options(settings).checked()
-    from minegan_zoo.api import run_pretraining  # with torch, which a mistake need not wait for
+    from minegan_zoo.running import run_pretraining  # with torch, which a mistake need not wait for
 
     run_pretraining(config, out)
     say(f"trained: {family}={out}/model")
@@ -131,7 +141,7 @@ def sample(
 
 
 def _run(config: RunConfig, out: Path | None, *, dry_run: bool) -> None:
-    from minegan_zoo.api import check, run
+    from minegan_zoo.running import check, run
 
     if dry_run:
         print(check(config))

@@ -1,0 +1,60 @@
+"""Which pairs of source and base noise are run: proposed, scored without gradient, weighed by the selector.
+
+May import contracts and minegan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Generator, Tensor
+from torch.nn.functional import one_hot
+
+from minegan_zoo.contracts import Stage
+from minegan_zoo.minegan import CHUNK, Draw, Fakes, MinedGAN
+
+Score = Callable[[Tensor, Tensor | None], Tensor]
+"""The critic as a function of images (n, C, H, W) and labels (n,): scores (n,)."""
+
+
+def propose(model: MinedGAN, draw: Draw, rng: Generator, select: bool) -> Tensor:
+    """Bool (sources, n): the pairs to score. Without `select`, one source a u by the selector's probabilities."""
+    count, n = len(model.sources), len(draw.u)
+    if count == 1:
+        return torch.ones(1, n, dtype=torch.bool, device=model.device)
+    if not select:
+        return one_hot(model.choose_sources(draw, rng), count).T.bool().to(model.device)
+    return model.selector.propose(n, rng).to(model.device)
+
+
+def weigh(
+    model: MinedGAN, critic: Score, draw: Draw, proposed: Tensor, rule: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor | None]:
+    """What to run: weights (sources, n), and the scores that they came from.
+
+    Where the proposal leaves one source a u there is nothing to pick: nothing is scored and the scores are None.
+    """
+    if bool((proposed.sum(0) == 1).all()):
+        return proposed.to(draw.u.dtype), None
+    scores = model.score(critic, draw, proposed)
+    return rule(scores), scores
+
+
+def run_scores(fakes: Fakes, scores: Tensor, shape: Sequence[int]) -> Tensor:
+    """The scores (m,) of the pairs that ran, spread to (sources, n) with -inf elsewhere."""
+    spread = scores.new_full(tuple(shape), -torch.inf, dtype=torch.float32)
+    spread[fakes.source, fakes.row] = scores.detach().float()
+    return spread
+
+
+@torch.no_grad()
+def settle(model: MinedGAN, critic: Score, stage: Stage) -> None:
+    """Let the selector count on fresh draws of the model that is kept, once a stage that selects has ended."""
+    draws = model.selector.settle_draws if stage.select and len(model.sources) > 1 else 0
+    if draws:
+        rng = Generator().manual_seed(0)
+        batches = [model.draw(min(CHUNK, draws - start), rng) for start in range(0, draws, CHUNK)]
+        kept = ~model.selector.dropped().to(model.device)
+        scores = [model.score(critic, draw, kept[:, None].expand(-1, len(draw.u))) for draw in batches]
+        model.selector.settle(torch.cat(scores, 1))

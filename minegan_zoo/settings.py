@@ -1,0 +1,84 @@
+"""What a run's configuration is made of: entries by name, sources, the trainer's own settings. May import contracts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from minegan_zoo.contracts import MineganError
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An entry by name, with its options."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SourceChoice:
+    """A source by name, with its weights and options."""
+
+    name: str
+    weights: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> SourceChoice:
+        """`name` or `name=weights`, as the command line takes it; a folder whose name holds "=" is meant as a whole."""
+        name, separator, weights = text.partition("=")
+        if not separator or Path(text).exists():
+            return cls(text)
+        if not weights:
+            raise MineganError(f"the source {text!r} names no weights after the equals sign")
+        return cls(name, weights)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the trainer itself can be told, whatever the method."""
+
+    ema_images: int = 10_000
+    """Half-life of the averaged weights, in generated images."""
+    ema_rampup: float = 0.05
+    """The half-life is at most this share of the images generated so far."""
+    beta1: float = 0.0
+    beta2: float = 0.99
+    """Adam's betas."""
+    state_every: int = 200
+    """Steps between resumable states."""
+    samples_every: int = 200
+    """Steps between sample grids."""
+    log_every: int = 10
+    """Steps between lines of metrics.jsonl."""
+    precision: Literal["no", "bf16"] = "no"
+    """What the forward passes are computed in; "no" is float32."""
+    batch_per_device: int | None = None
+    """The most images that a device takes at once; a larger share of the batch is run in pieces."""
+    compile: bool = False
+    """Run sources and critic through `torch.compile`, where it works."""
+    channels_last: bool = False
+    """Keep convolutions' memory in channels-last order."""
+    hold_out: float = 0.1
+    """Share of the target images that is never trained on, where there are at least 20: to watch memorisation, and for
+    rules that end a stage."""
+    watch_every: int = 200
+    """Steps between looks at memorisation, diversity and the critic; 0 = never."""
+    trackers: tuple[str, ...] = ("tensorboard",)
+    """Experiment trackers, by the names that accelerate gives them."""
+    fid_samples: int = 1000
+    """Images generated for each FID in the report; 0 leaves it out."""
+
+    def check(self) -> None:
+        """MineganError where a value is out of its range."""
+        least = {"state_every": 1, "samples_every": 1, "log_every": 1, "batch_per_device": 1, "ema_images": 0}
+        for name, bound in (least | {"watch_every": 0, "fid_samples": 0, "ema_rampup": 0.0}).items():
+            value = vars(self)[name]
+            if value is not None and value < bound:
+                raise MineganError(f"training.{name} must be at least {bound}, not {value}")
+        for name in ("beta1", "beta2", "hold_out"):
+            if not 0 <= vars(self)[name] < 1:
+                raise MineganError(f"training.{name} must be at least 0 and less than 1, not {vars(self)[name]}")

@@ -1,0 +1,163 @@
+"""One critic step and one miner step: gradients of a batch, in pieces that fit, over all processes.
+
+May import contracts, batches, draws, method, minegan, optimizers, processes, selection and sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Generator, Tensor
+from torch.optim import Adam
+
+from minegan_zoo.batches import TargetBatches
+from minegan_zoo.contracts import Batch, Stage
+from minegan_zoo.draws import Draw
+from minegan_zoo.method import Method
+from minegan_zoo.minegan import MinedGAN
+from minegan_zoo.optimizers import parameters_of
+from minegan_zoo.processes import Processes
+from minegan_zoo.selection import Score, propose, run_scores, weigh
+from minegan_zoo.sources import as_module, frozen
+
+CheckFinite = Callable[[Tensor, Mapping[str, float], Tensor, Tensor], None]
+"""(loss, facts, u, images): stops the run where the loss is not finite."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The two kinds of step. Every process draws the whole batch from the same numbers and does its own rows."""
+
+    model: MinedGAN
+    method: Method
+    target: TargetBatches
+    processes: Processes
+    rng: Generator
+    batch: int
+    batch_per_device: int | None
+    scores: Score
+    """The critic, compiled where that is asked for."""
+    plain_scores: Score
+    """The critic as it is: penalties differentiate it twice, which compiled code does not support."""
+    check_finite: CheckFinite
+
+    def critic(self, stage: Stage, step: int, optimizer: Adam, updates: int) -> dict[str, float]:
+        """Move the critic in step `step` of a stage; after so many `updates` the penalty is due or not."""
+        objective, model, n = self.method.objective, self.model, self.batch
+        chosen = self.target.draw(n, self.rng)
+        whole = self._draw(stage, step, self.target.labels_of(chosen))
+        proposed = propose(model, whole, self.rng, stage.select)
+        penalised = updates % objective.penalty_every == 0
+        facts = _Sums()
+        seen = torch.zeros(n, device=model.device)  # scores of real images
+        optimizer.zero_grad(set_to_none=True)
+        for rows in self.processes.pieces(n, self.batch_per_device):
+            # what the selector shows the critic
+            draw, share = whole.part(rows), len(rows) / n
+            with self.processes.autocast():
+                weights, _ = weigh(model, self.scores, draw, proposed[:, rows], model.selector.critic_weights)
+                fakes = model.run(draw, weights, gradient=False)
+                # scores of both, augmented alike
+                real, labels = self._augment(self.target.images_of(chosen[rows])), draw.labels
+                fake, fake_labels = self._augment(fakes.images), None if labels is None else labels[fakes.row]
+                real_scores = self._read(stage, step, real, labels)
+                fake_scores = self._read(stage, step, fake, fake_labels)
+            loss = (objective.critic_loss(real_scores[fakes.row], fake_scores) * fakes.weight).sum() / n
+            facts.add("critic_loss", loss)
+            facts.add("real_score", real_scores.mean() * share)
+            facts.add("fake_score", fake_scores.mean() * share)
+            # the penalty, lazily, in full precision
+            if penalised:
+                penalty = objective.penalty(
+                    partial(self._read_plainly, stage, step, fake_labels),
+                    real[fakes.row].float(), fake.float(),
+                )  # fmt: skip
+                if penalty is not None:
+                    facts.add("penalty", penalty * share)
+                    loss = loss + penalty * (objective.penalty_every * share)
+            if stage.critic_regularisers:
+                batch = Batch(
+                    draw.u, fakes.codes, fakes.source, fakes.row, fakes.images, fake_scores, fake_labels, share
+                )
+                values = torch.stack([regulariser(batch).float() for regulariser in stage.critic_regularisers])
+                facts.add("critic_regularisers", values.sum() * share)
+                loss = loss + values.sum() * share
+            self.check_finite(loss, facts.values(), draw.u, fakes.images)
+            loss.backward()
+            seen[rows] = real_scores.detach()
+        self.processes.sum_gradients(parameters_of(optimizer))
+        optimizer.step()
+        if self.method.augmentation is not None:
+            self.method.augmentation.update(self.processes.sum(seen))
+        return facts.over(self.processes)
+
+    def miner(self, stage: Stage, step: int, optimizer: Adam) -> dict[str, float]:
+        """Move what the stage frees of miners, sources and regularisers; the selector learns."""
+        model, n = self.model, self.batch
+        whole = self._draw(stage, step, self.target.labels_alone(n, self.rng))
+        proposed = propose(model, whole, self.rng, stage.select)
+        facts = _Sums()
+        seen = torch.full(proposed.shape, -torch.inf, device=model.device)
+        optimizer.zero_grad(set_to_none=True)
+        for rows in self.processes.pieces(n, self.batch_per_device):
+            # what the selector gives weight to, run with gradient
+            draw, share = whole.part(rows), len(rows) / n
+            with frozen(self.method.critic), self.processes.autocast():
+                weights, scores = weigh(model, self.scores, draw, proposed[:, rows], model.selector.miner_weights)
+                fakes = model.run(draw, weights, gradient=True)
+                labels = None if draw.labels is None else draw.labels[fakes.row]
+                fake_scores = self._read(stage, step, self._augment(fakes.images), labels)
+                loss = fake_scores.new_zeros(())
+                if stage.adversarial:
+                    loss = (self.method.objective.miner_loss(fake_scores) * fakes.weight).sum() / n
+                    facts.add("miner_loss", loss)
+                if stage.regularisers:
+                    batch = Batch(
+                        draw.u, fakes.codes, fakes.source, fakes.row, fakes.images, fake_scores, labels, share
+                    )
+                    values = torch.stack([regulariser(batch).float() for regulariser in stage.regularisers])
+                    facts.add("regularisers", values.sum() * share)
+                    loss = loss + values.sum() * share
+                self.check_finite(loss, facts.values(), draw.u, fakes.images)
+                loss.backward()
+            seen[:, rows] = run_scores(fakes, fake_scores, weights.shape) if scores is None else scores
+        self.processes.sum_gradients(parameters_of(optimizer))
+        optimizer.step()
+        if stage.select:
+            model.selector.observe(whole.u, self.processes.maximum(seen))
+        return facts.over(self.processes)
+
+    def _draw(self, stage: Stage, step: int, labels: Tensor | None) -> Draw:
+        u = torch.randn(self.batch, self.model.noise_dim, generator=self.rng)
+        u = self.method.strategy.noise(stage, step, u, self.rng)
+        return self.model.draw(self.batch, self.rng, u=u, labels=labels)
+
+    def _read(self, stage: Stage, step: int, images: Tensor, labels: Tensor | None) -> Tensor:
+        return self.method.strategy.scores(stage, step, self.scores, images, labels).float()
+
+    def _read_plainly(self, stage: Stage, step: int, labels: Tensor | None, images: Tensor) -> Tensor:
+        return self.method.strategy.scores(stage, step, self.plain_scores, images, labels)
+
+    def _augment(self, images: Tensor) -> Tensor:
+        return images if self.method.augmentation is None else as_module(self.method.augmentation)(images)
+
+
+class _Sums:
+    """Named numbers, added up over the pieces of a batch."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+
+    def add(self, name: str, value: Tensor) -> None:
+        self._sums[name] = self._sums.get(name, 0) + value.detach().float()
+
+    def values(self) -> dict[str, float]:
+        return {name: float(value) for name, value in self._sums.items()}
+
+    def over(self, processes: Processes) -> dict[str, float]:
+        """The same, over all processes."""
+        totals = processes.sum(torch.stack(list(self._sums.values()))) if self._sums else ()
+        return {name: float(total) for name, total in zip(self._sums, totals, strict=True)}
