@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from minegan_zoo.contracts import MineganError, Run, Stage, Strategy
+from minegan_zoo.contracts import MineganError, Plateau, Run, Stage, Strategy
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class MineGAN(Strategy):
     miner_lr: float
     source_lr: float
     critic_lr: float
+    plateau: bool
 
     def __post_init__(self) -> None:
         if not 0 < self.mine_share < 1:
@@ -25,10 +26,11 @@ class MineGAN(Strategy):
 
     def stages(self, steps: int) -> tuple[Stage, ...]:
         mining = max(1, round(steps * self.mine_share))
-        critic_and_miners = {"critic": self.critic_lr, "miners": self.miner_lr}
+        until = Plateau() if self.plateau else None
+        rates = {"critic": self.critic_lr, "miners": self.miner_lr}
         return (
-            Stage("mine", mining, critic_and_miners),
-            Stage("finetune", steps - mining, critic_and_miners | {"sources": self.source_lr}, select=False),
+            Stage("mine", mining, rates, until),
+            Stage("finetune", steps - mining, rates | {"sources": self.source_lr}, until, select=False),
         )
 
 
@@ -38,9 +40,11 @@ class Mining(Strategy):
 
     miner_lr: float
     critic_lr: float
+    plateau: bool
 
     def stages(self, steps: int) -> tuple[Stage, ...]:
-        return (Stage("mine", steps, {"critic": self.critic_lr, "miners": self.miner_lr}),)
+        rates = {"critic": self.critic_lr, "miners": self.miner_lr}
+        return (Stage("mine", steps, rates, Plateau() if self.plateau else None),)
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,12 @@ class TransferGAN(Strategy):
 
     source_lr: float
     critic_lr: float
+    plateau: bool
     mines = False
 
     def stages(self, steps: int) -> tuple[Stage, ...]:
-        return (Stage("finetune", steps, {"critic": self.critic_lr, "sources": self.source_lr}),)
+        rates = {"critic": self.critic_lr, "sources": self.source_lr}
+        return (Stage("finetune", steps, rates, Plateau() if self.plateau else None),)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,99 @@
+"""Builders of the built-in strategies and regularisers; `catalog` registers them. Implementations load in builders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minegan_zoo.contracts import Regulariser, Strategy
+
+
+def minegan(
+    *,
+    mine_share: float = 0.4,
+    miner_lr: float = 5e-4,
+    source_lr: float = 5e-4,
+    critic_lr: float = 2e-3,
+    plateau: bool = False,
+) -> Strategy:
+    """Mine with frozen sources, then finetune sources and miners together.
+
+    `plateau`: end a stage early when held-out images are no longer approached.
+    """
+    from minegan_zoo.builtin.strategies import MineGAN
+
+    return MineGAN(mine_share, miner_lr, source_lr, critic_lr, plateau)
+
+
+def minegan_plus_plus(
+    *,
+    share: float = 0.5,
+    probes: int = 128,
+    mine_share: float = 0.4,
+    miner_lr: float = 5e-4,
+    source_lr: float = 5e-4,
+    critic_lr: float = 2e-3,
+    plateau: bool = False,
+) -> Strategy:
+    """Mine, then finetune only the share of each source's neurons that matters for the target.
+
+    `probes`: mined images a source that tell what matters; `plateau` as in `minegan`.
+    """
+    from minegan_zoo.builtin.sparse import SparseFinetuning
+    from minegan_zoo.builtin.strategies import MineGAN
+
+    return SparseFinetuning(MineGAN(mine_share, miner_lr, source_lr, critic_lr, plateau), share, probes)
+
+
+def minegan_noft(*, miner_lr: float = 5e-4, critic_lr: float = 2e-3, plateau: bool = False) -> Strategy:
+    """Mine only: the sources stay as they are."""
+    from minegan_zoo.builtin.strategies import Mining
+
+    return Mining(miner_lr, critic_lr, plateau)
+
+
+def transfergan(*, source_lr: float = 5e-4, critic_lr: float = 2e-3, plateau: bool = False) -> Strategy:
+    """Plain finetuning of generator and discriminator, without miners."""
+    from minegan_zoo.builtin.strategies import TransferGAN
+
+    return TransferGAN(source_lr, critic_lr, plateau)
+
+
+def scratch(*, source_lr: float = 2e-3, critic_lr: float = 2e-3) -> Strategy:
+    """Train the sources' architectures from random weights."""
+    from minegan_zoo.builtin.strategies import Scratch
+
+    return Scratch(source_lr, critic_lr)
+
+
+def stages_(*, stages: tuple[dict[str, Any], ...] = (), mines: bool = True) -> Strategy:
+    """Stages as data: tables [[strategy.options.stages]] in a run's TOML.
+
+    A table has `name`, `steps` or `share` (of what the stages with `steps` leave) and `train` (pattern over groups ->
+    learning rate); it may have `until` (`every`, `patience`), `regularisers` (tables of a `name` and its options),
+    `select`, `batch_stats` and `adversarial`.
+    """
+    from minegan_zoo import registry
+    from minegan_zoo.builtin.schedule import Schedule
+
+    return Schedule(stages, mines, lambda name, options: registry.regularisers.create(name, **options))
+
+
+def l2sp(*, weight: float = 0.1) -> Regulariser:
+    """Keeps the sources' free parameters near their start (Li et al., 2018)."""
+    from minegan_zoo.builtin.regularisers import L2SP
+
+    return L2SP(weight)
+
+
+def mode_seeking(*, weight: float = 1.0) -> Regulariser:
+    """Different base noises are to give different images (Mao et al., 2019)."""
+    from minegan_zoo.builtin.regularisers import ModeSeeking
+
+    return ModeSeeking(weight)
+
+
+def code_prior(*, weight: float = 1.0) -> Regulariser:
+    """Keeps mean and deviation of the mined codes near their prior's."""
+    from minegan_zoo.builtin.regularisers import CodePrior
+
+    return CodePrior(weight)
