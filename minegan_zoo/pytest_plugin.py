@@ -5,10 +5,10 @@
     def test_conformance(minegan_check):
         minegan_check()
 
-The first line may be an ini setting instead: a plugin by its distribution, entry module or entry point. Its selectors
-and its `*.tiny` generators are checked, or all that build without weights where it has none. Where its entry module
-declares `expected_failures = {"check_x": "reason"}` (or "stylegan3.tiny-check_x"), those rules must fail. Every pytest
-run loads this file, so it imports the core only for a test that asks for `minegan_check`.
+The first line may be an ini setting instead: a plugin by its distribution, entry module or entry point. Its
+miners, its selectors and its `*.tiny` generators are checked, or all that build without weights where it has none.
+Where its entry module declares `expected_failures = {"check_x": "reason"}` (or "stylegan3.tiny-check_x"), those rules
+must fail. Every pytest run loads this file, so it imports the core only for a test that asks for `minegan_check`.
 """
 
 from __future__ import annotations
@@ -67,6 +67,9 @@ def _cases(plugin: Plugin) -> Iterator[object]:
     checks = {f"{plugin.name}-{name}": check for name, check in conformance.plugin_checks(plugin.module).items()}
     for entry, family in _entries(plugin):
         checks |= {f"{entry.name}-{name}": check for name, check in conformance.generator_checks(entry, family).items()}
+    for miner in [name.removeprefix("miners/") for name in plugin.entries if name.startswith("miners/")]:
+        rules_of = conformance.miner_checks(registry.miners.entry(miner))
+        checks |= {f"{miner}-{name}": check for name, check in rules_of.items()}
     for selector in [name.removeprefix("selectors/") for name in plugin.entries if name.startswith("selectors/")]:
         rules_of = conformance.selector_checks(registry.selectors.entry(selector))
         checks |= {f"{selector}-{name}": check for name, check in rules_of.items()}

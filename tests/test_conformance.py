@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from minegan_zoo import conformance, registry
-from minegan_zoo.contracts import GeneratorEntry
+from minegan_zoo.contracts import GeneratorEntry, Miner, MinerEntry
 
 pytest_plugins = ["pytester"]
 BROKEN = Path(__file__).parent / "broken_plugins"
 EXAMPLE = Path(__file__).parent.parent / "examples" / "minegan-zoo-toy"
-NAMES = sorted(file.stem for file in BROKEN.glob("*.py") if file.stem != "sound_source")
+NAMES = sorted(file.stem for file in BROKEN.glob("*.py") if not file.stem.startswith("sound_"))
 
 
 @pytest.fixture(autouse=True)
@@ -24,12 +24,19 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def failures(module_name: str) -> dict[str, BaseException]:
     """Every rule that the plugin breaks, with what the kit says."""
-    entries: list[GeneratorEntry] = []
-    importlib.import_module(module_name).register_generators(entries.append)
+    module = importlib.import_module(module_name)
+    generators: list[GeneratorEntry] = []
+    miners: list[MinerEntry] = []
+    if hasattr(module, "register_generators"):
+        module.register_generators(generators.append)
+    if hasattr(module, "register_miners"):
+        module.register_miners(miners.append)
     failed: dict[str, BaseException] = {}
     checks = list(conformance.plugin_checks(module_name).items())
-    for entry in entries:
-        checks += conformance.generator_checks(entry, entries[0]).items()
+    for generator in generators:
+        checks += conformance.generator_checks(generator, generators[0]).items()
+    for miner in miners:
+        checks += conformance.miner_checks(miner).items()
     for name, check in checks:
         try:
             check()
@@ -44,6 +51,26 @@ def test_a_sound_source_keeps_every_rule() -> None:
     entry = GeneratorEntry("sound.tiny", sound)
     for check in conformance.generator_checks(entry, entry).values():
         check()
+
+
+def test_a_sound_miner_keeps_every_rule_with_classes_and_without() -> None:
+    from sound_miner import SoundMiner  # type: ignore[import-not-found]
+
+    def conditional(latents: object, noise_dim: int, *, num_classes: int = 0) -> Miner:
+        return SoundMiner(latents, noise_dim, num_classes)  # type: ignore[no-any-return]
+
+    def plain(latents: object, noise_dim: int) -> Miner:
+        return SoundMiner(latents, noise_dim)  # type: ignore[no-any-return]
+
+    for entry in (MinerEntry("sound", conditional), MinerEntry("plain", plain), registry.miners.entry("mlp")):
+        for check in conformance.miner_checks(entry).values():
+            check()
+
+
+def test_a_miner_that_fits_no_family_is_told_so() -> None:
+    entry = MinerEntry("lost", lambda latents, noise_dim: None, ("no.such.*",))  # type: ignore[arg-type, return-value]
+    with pytest.raises(conformance.RuleBroken, match="no family has latent spaces like no"):
+        conformance.miner_checks(entry)["check_miner_codes"]()
 
 
 def test_the_example_plugin_keeps_every_rule(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,6 +93,7 @@ def test_every_rule_has_a_plugin_that_breaks_it() -> None:
 
     entry = GeneratorEntry("sound.tiny", sound)
     rules = set(conformance.plugin_checks("sound_source") | conformance.generator_checks(entry, entry))
+    rules |= set(conformance.miner_checks(registry.miners.entry("mlp")))
     assert {importlib.import_module(name).BREAKS for name in NAMES} == rules
 
 

@@ -11,11 +11,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from minegan_zoo.conformance import entries, generators, priors, selectors
+from minegan_zoo.conformance import entries, generators, miners, priors, selectors
 from minegan_zoo.conformance.specimen import RuleBroken, build
-from minegan_zoo.contracts import GeneratorEntry, SelectorEntry
+from minegan_zoo.contracts import GeneratorEntry, MinerEntry, SelectorEntry
 
-__all__ = ["RuleBroken", "explain", "generator_checks", "plugin_checks", "selector_checks"]
+__all__ = ["RuleBroken", "explain", "generator_checks", "miner_checks", "plugin_checks", "selector_checks"]
 
 PLUGIN_RULES = (entries.check_import_is_light, entries.check_imports)
 ENTRY_RULES = (entries.check_metadata, entries.check_tiny, entries.check_state_dict)
@@ -43,6 +43,15 @@ SELECTOR_RULES = (
     selectors.check_probabilities,
     selectors.check_state,
 )
+MINER_RULES = (
+    miners.check_miner_codes,
+    miners.check_miner_rows,
+    miners.check_miner_repeats,
+    miners.check_miner_gradient,
+    miners.check_miner_sphere,
+    miners.check_miner_labels,
+    miners.check_miner_state_dict,
+)
 
 
 def plugin_checks(entry_module: str) -> dict[str, Callable[[], None]]:
@@ -66,6 +75,11 @@ def generator_checks(entry: GeneratorEntry, family: GeneratorEntry) -> dict[str,
 def selector_checks(entry: SelectorEntry) -> dict[str, Callable[[], None]]:
     """The rules of a selector entry, by name, ready to run."""
     return {rule.__name__: functools.partial(_run, rule, entry) for rule in SELECTOR_RULES}
+
+
+def miner_checks(entry: MinerEntry) -> dict[str, Callable[[], None]]:
+    """The rules of a miner entry, by name, ready to run."""
+    return {rule.__name__: functools.partial(_run, rule, entry) for rule in MINER_RULES}
 
 
 def explain(rule: Callable[..., None]) -> str:
