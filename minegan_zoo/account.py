@@ -1,24 +1,22 @@
-"""What a run's report says besides pictures and charts. May import run_folder, config and results."""
+"""What happened in a run, in words and numbers, for its report. May import run_folder, results and wording."""
 
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from minegan_zoo.config import Choice, Training
 from minegan_zoo.results import Event, Results
-from minegan_zoo.run_folder import CONFIG, FAILED, IN_PYTHON
+from minegan_zoo.run_folder import FAILED, IN_PYTHON
+from minegan_zoo.wording import column, duration, listed, metric_title, metric_value, sentence
 
 PREFERRED = 0.6
 """The probability from which a source is called the selector's choice."""
 MANY = 4
 """More sources than these are counted instead of named."""
-ARROWS = {"fid": "↓", "kid": "↓", "precision": "↑", "recall": "↑"}
-"""Where better values lie."""
+COPYING = {"memorisation": "1 = as held-out images", "memorisation_loo": "1 = as among themselves"}
+"""The numbers that tell how near samples lie to training images, and what they are measured by."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +38,16 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Fact:
-    label: str
-    lines: Sequence[str]
+class Alarm:
+    """A warning of the watch over copies, collapse and overfitting; numbers are those of its last time."""
+
+    title: str
+    text: str
+    first: int
+    last: int
+    """Steps."""
+    holds: bool
+    """Whether the last look found it still."""
 
 
 def title(results: Results) -> str:
@@ -93,6 +98,9 @@ def tiles(results: Results, table: Sequence[Row]) -> list[Tile]:
         top = max(results.probabilities)
         chosen = results.sources[results.probabilities.index(top)] if top >= PREFERRED else "not settled"
         found.append(Tile("Selector", chosen, f"{'' if top >= PREFERRED else 'highest '}probability {top:.2f}"))
+    for key, remark in COPYING.items():
+        values = [event[key] for event in results.watched if key in event]
+        found += [Tile("Distance to training images", f"{values[-1]:.2f}", remark)] if values else []
     if results.steps:
         found.append(
             Tile("Training time", duration(results.seconds), f"{results.step:,} steps of {results.config.batch} images")
@@ -143,7 +151,7 @@ def nearest(results: Results) -> tuple[int, str] | None:
 
 def warnings(results: Results, table: Sequence[Row]) -> list[tuple[str, str]]:
     """Title and text of what a reader must not miss."""
-    found = []
+    found = [(told.title, told.text) for told in alarms(results) if told.holds]
     if not results.finished and (results.folder / FAILED).exists():
         text = f"The loss became non-finite. The folder {FAILED}/ holds the step's state and batch."
         found.append((f"Failed after {progress(results)}", text))
@@ -163,137 +171,13 @@ def warnings(results: Results, table: Sequence[Row]) -> list[tuple[str, str]]:
     return found
 
 
-def measured(table: Sequence[Row]) -> list[Fact]:
-    """How the table's numbers were measured, from their own records; several values where records differ."""
-    records = [record for row in table for record in row.records.values()]
-
-    def all_of(text: str) -> list[str]:
-        return list(dict.fromkeys(text.format(**record) for record in records))
-
-    settings = [
-        f"{metric_title(name)}: {', '.join(f'{key} {value:g}' for key, value in record['settings'].items())}"
-        for row in table
-        for name, record in row.records.items()
-        if record["settings"]
-    ]
-    seen = [_disjoint(record["trained_on"], record["real_count"]) for record in records]
-    facts = [
-        Fact("Real images", all_of("{real_count} of {real_name} (sha256 {real_digest:.12})")),
-        Fact("Trained on", list(dict.fromkeys(seen))),
-        Fact("Samples", all_of("{fake_count}, seed {seed}, {quantisation}")),
-        Fact("Features", all_of("{extractor} (sha256 {extractor_sha256:.12})")),
-        Fact("Resize", all_of("{resize}")),
-        Fact("Tool", all_of("{tool}, on {device}")),
-        Fact("Settings", list(dict.fromkeys(settings))),
-    ]
-    return [fact for fact in facts if fact.lines]
-
-
-def _disjoint(trained_on: int | None, real: int) -> str:
-    if trained_on is None:
-        return "not checked whether training saw any of these images"
-    return f"{trained_on or 'none'} of these {real} images, pixel for pixel"
-
-
-def facts(results: Results) -> list[Fact]:
-    """What was mined from what, and how."""
-    config, start = results.config, results.start
-    critic = _choice(config.critic)
-    adopted = start.get("adopted", results.model.get("recipe", {}).get("adopted"))
-    if adopted is not None:
-        critic += f": starts as the discriminator of {results.sources[adopted]}"
-    image = start.get("image", results.model.get("image"))
-    steps = [f"{stage.name}: to step {stage.last_step:,}" for stage in results.stages]
-    found = {
-        "Sources": [_source_line(choice.name, choice.weights, choice.options) for choice in config.sources],
-        "Target": [config.target + (f" ({start['target_images']} images)" if "target_images" in start else "")],
-        "Limit": [f"{config.limit} images, a seeded subset"] if config.limit else [],
-        "Images for FID": [config.test] if config.test else [],
-        "Canonical image": [f"{image['channels']} × {image['resolution']} × {image['resolution']}"] if image else [],
-        "Strategy": [_choice(config.strategy)],
-        "Miner": [_choice(config.miner)] if results.mines else [],
-        "Selector": [_choice(config.selector)] if len(results.sources) > 1 else [],
-        "Critic": [critic],
-        "Objective": [_choice(config.objective)],
-        "Augmentation": [_choice(config.augmentation)] if config.augmentation else [],
-        "Stages": steps,
-        "Batch and seed": [f"{config.batch}, {config.seed}"],
-        "Trainer": [", ".join(f"{name}={value}" for name, value in _unusual(config.training).items())],
-        "Device": [start["device"]] if "device" in start else [],
-    }
-    return [Fact(label, lines) for label, lines in found.items() if any(lines)]
-
-
-def command(results: Results) -> str:
-    """What repeats the run; empty where only Python can."""
-    config = results.config
-    again = f"--out {shlex.quote(f'{results.folder}-again')}"
-    if IN_PYTHON in (config.target, config.test):
-        return ""
-    if config.strategy.name != "scratch" or len(config.sources) != 1:
-        return f"minegan-zoo mine --config {shlex.quote(str(results.folder / CONFIG))} {again}"
-    (family,) = config.sources
-    flags = {
-        "images": config.target, "test": config.test, "limit": config.limit, "steps": config.steps,
-        "batch": config.batch, "seed": config.seed, "device": config.device, "objective": config.objective.name,
-        "augmentation": config.augmentation.name if config.augmentation else None,
-    }  # fmt: skip
-    settings = {**family.options, **{f"training.{name}": value for name, value in _unusual(config.training).items()}}
-    for part in ("strategy", "critic", "objective", "augmentation"):
-        choice = vars(config)[part]
-        settings |= {f"{part}.{name}": value for name, value in choice.options.items()} if choice else {}
-    words = [f"minegan-zoo pretrain {shlex.quote(family.name)}"]
-    words += [f"--{flag} {shlex.quote(str(value))}" for flag, value in flags.items() if value is not None]
-    words += ["--labels"] if config.labels else []
-    words += [f"--set {shlex.quote(f'{name}={_plain(value)}')}" for name, value in settings.items() if value != ""]
-    return " \\\n  ".join([*words, again])
-
-
-def listed(names: Sequence[str]) -> str:
-    """a, b and c."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def metric_title(name: str) -> str:
-    """`fid_train` as people write it."""
-    base, separator, _ = name.partition("_train")
-    written = base.upper() if base in ("fid", "kid") else base
-    return f"{written} on training images" if separator else written
-
-
-def column(name: str) -> str:
-    """A metric's title, and where better values lie."""
-    return f"{metric_title(name)} {ARROWS.get(name.removesuffix('_train'), '')}".strip()
-
-
-def metric_value(value: float) -> str:
-    """123.4, 1.23, 0.0123 or 1.2e−05."""
-    digits = 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 4
-    tiny = 0 < abs(value) < 0.001
-    return (f"{value:.1e}" if tiny else f"{value:.{digits}f}").replace("-", "−")
-
-
-def duration(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s"
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {whole % 60} s"
-
-
-def _unusual(training: Training) -> dict[str, Any]:
-    usual = vars(Training())
-    return {name: value for name, value in vars(training).items() if value != usual[name]}
-
-
-def _choice(choice: Choice) -> str:
-    options = ", ".join(f"{name}={_plain(value)}" for name, value in choice.options.items() if value != "")
-    return f"{choice.name} ({options})" if options else choice.name
-
-
-def _source_line(name: str, weights: str | None, options: Mapping[str, Any]) -> str:
-    return _choice(Choice(name, options)) + (f", weights {weights}" if weights else "")
-
-
-def _plain(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+def alarms(results: Results) -> list[Alarm]:
+    """What was warned of during the run, each trouble once, in the order of its first time."""
+    found: dict[str, Alarm] = {}
+    for event in results.watched:
+        for warning in event.get("warnings", ()):
+            title, _, text = warning.partition(": ")
+            first = found[title].first if title in found else int(event["step"])
+            step, holds = int(event["step"]), event is results.watched[-1]
+            found[title] = Alarm(sentence(title), f"{sentence(text)}.", first, step, holds)
+    return list(found.values())

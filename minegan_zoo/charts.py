@@ -26,6 +26,8 @@ class Series:
     steps: Sequence[float]
     values: Sequence[float]
     colour: int | None = 0
+    cut: float | None = None
+    """The step at which it came to its end: a cross, and nothing after it."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,13 @@ class Line:
     """SVG path data of the range around the means, empty where every value is drawn."""
     label: float
     """Pixels from the top."""
+    cross: tuple[float, float] | None
+    """Where it was cut: percent from the left, pixels from the top."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A tick (or a stage's end), at `place` percent from the left or pixels from the top."""
+    """A tick (or a stage's end, or a level), at `place` percent from the left or pixels from the top."""
 
     place: float
     text: str
@@ -60,6 +64,8 @@ class Chart:
     """Where a stage begins, except the first."""
     first_stage: str
     unlabelled: int
+    levels: tuple[Mark, ...]
+    """Values to compare the lines with."""
 
     @property
     def label_width(self) -> int:
@@ -74,10 +80,12 @@ def line_chart(
     stages: Sequence[tuple[str, float]] = (),
     limits: tuple[float, float] | None = None,
     decimals: int | None = None,
+    levels: Sequence[tuple[str, float]] = (),
 ) -> Chart | None:
     """Draw finite values over steps; None without any. `stages` are names and last steps; `limits` fix the y axis.
 
-    Labels show the last value with so many `decimals`, by default with three digits.
+    Labels show the last value with so many `decimals`, by default with three digits. `levels` are names and values
+    within the limits.
     """
     drawn = [(one, list(_buckets(one))) for one in series]
     drawn = [(one, buckets) for one, buckets in drawn if buckets]
@@ -110,6 +118,7 @@ def line_chart(
                 path=f"M{path}" + ("h0.1" if len(buckets) == 1 else ""),
                 band="M" + "L".join(top + bottom) + "Z" if len(one.values) > POINTS else "",
                 label=labels.pop(0) if one.colour is not None else 0.0,
+                cross=None if one.cut is None else (x(buckets[-1].step) / 10, y(buckets[-1].last)),
             )
         )
     begins = [Mark(x(end) / 10, name) for (_, end), (name, _) in itertools.pairwise(stages)]
@@ -122,6 +131,7 @@ def line_chart(
         stages=tuple(begins),
         first_stage=stages[0][0] if begins else "",
         unlabelled=sum(one.colour is None for one, _ in drawn),
+        levels=tuple(Mark(y(value), name) for name, value in levels),
     )
 
 
@@ -157,7 +167,9 @@ class _Bucket:
 
 
 def _buckets(series: Series) -> Iterator[_Bucket]:
+    end = math.inf if series.cut is None else series.cut
     pairs = [(step, value) for step, value in zip(series.steps, series.values, strict=True) if math.isfinite(value)]
+    pairs = [(step, value) for step, value in pairs if step <= end]
     size = math.ceil(len(pairs) / POINTS)
     for start in range(0, len(pairs), max(1, size)):
         steps, values = zip(*pairs[start : start + size], strict=True)

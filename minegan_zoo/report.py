@@ -1,22 +1,22 @@
 """report.html: what a run made of its sources, in one file that needs nothing else.
 
-May import run_folder, results, account and charts, and no torch.
+May import run_folder, results, wording, account, provenance and curves, and no torch.
 """
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from minegan_zoo import account
-from minegan_zoo.charts import Chart, Series, line_chart
+from minegan_zoo import account, curves, provenance
 from minegan_zoo.results import Results
 from minegan_zoo.run_folder import REPORT
+from minegan_zoo.wording import column, metric_value
 
 COLOURS = 8
 """How many the template has; of more sources, the most probable ones are coloured."""
@@ -40,9 +40,14 @@ class Picture:
 class Source:
     """One source, and what became of it on the same base noise."""
 
+    index: int
     name: str
     colour: int | None
     probability: float
+    dropped: int | None
+    """The step at which it was taken from memory."""
+    free: Mapping[str, float]
+    """Layer -> the share of it that a sparse stage leaves free."""
     pictures: Sequence[Picture]
 
 
@@ -61,7 +66,7 @@ def write_report(folder: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"column": account.column, "metric": account.metric_value}
+    environment.filters |= {"column": column, "metric": metric_value}
     page = environment.get_template("report.html").render(_view(results))
     aside = folder / f".{REPORT}"
     aside.write_text(page, "utf-8")
@@ -84,13 +89,17 @@ def _view(results: Results) -> dict[str, Any]:
         "verdict": account.verdict(
             results.sources, results.probabilities, account.nearest(results), so_far=not results.finished
         ),
-        "probabilities": _probability_chart(results, sources),
-        "charts": _charts(results),
+        "probabilities": curves.probability_chart(results, {s.index: s.colour for s in reversed(sources)}),
+        "watched": curves.watch_charts(results),
+        "alarms": account.alarms(results),
+        "nearest": _nearest(results),
+        "held_out": results.start.get("held_out", 0),
+        "charts": curves.training_charts(results),
         "rows": rows,
         "columns": list(dict.fromkeys(name for row in rows for name in row.records)),
-        "measured": account.measured(rows),
-        "facts": account.facts(results),
-        "command": account.command(results),
+        "measured": provenance.measured(rows),
+        "facts": provenance.facts(results),
+        "command": provenance.command(results),
         "function": "pretrain" if results.config.strategy.name == "scratch" else "mine",
         "config": results.config_text,
         "version": version("minegan-zoo"),
@@ -125,6 +134,14 @@ def _way(results: Results) -> list[Picture]:
     return [picture for picture in found if picture] if len(events) > len(results.stages) else []
 
 
+def _nearest(results: Results) -> Picture | None:
+    """The last picture of samples beside their nearest training images."""
+    event = next((event for event in reversed(results.of("samples")) if event["of"] == "nearest"), None)
+    if event is None:
+        return None
+    return _picture(results, event["file"], "Nearest to training images", f"step {event['step']:,}")
+
+
 def _sources(results: Results) -> list[Source]:
     """The most probable first."""
     names = results.sources
@@ -139,41 +156,18 @@ def _sources(results: Results) -> list[Source]:
             files.append((title, results.samples("source", stage.name, index)))
         pictures = [_picture(results, file, caption, "") for caption, file in files]
         colour = coloured.index(index) if index in coloured else None
-        found.append(Source(names[index], colour, p[index], [picture for picture in pictures if picture]))
+        found.append(
+            Source(
+                index,
+                names[index],
+                colour,
+                p[index],
+                results.dropped.get(index),
+                results.free.get(index, {}),
+                [picture for picture in pictures if picture],
+            )
+        )
     return found
-
-
-def _probability_chart(results: Results, sources: Sequence[Source]) -> Chart | None:
-    if len(sources) < 2:
-        return None
-    steps = [event["step"] for event in results.steps]
-    series = []
-    for source in reversed(sources):  # the most probable one is drawn last, on top
-        index = results.sources.index(source.name)
-        series.append(Series(source.name, steps, [event["p"][index] for event in results.steps], source.colour))
-    return line_chart("Over time", "probability", series, _ends(results), limits=(0, 1), decimals=2)
-
-
-def _charts(results: Results) -> list[Chart]:
-    def series(name: str, key: str, colour: int) -> Series:
-        events = [event for event in results.steps if key in event]
-        return Series(name, [event["step"] for event in events], [event[key] for event in events], colour)
-
-    generator = "miner" if results.mines else "generator"
-    losses = [series("critic", "critic_loss", 0), series(generator, "miner_loss", 1)]
-    scores = [series("real", "real_score", 2), series("fake", "fake_score", 3)]
-    penalty = [series("penalty", "penalty", 0)]
-    every = results.config.training.log_every
-    unit = f"mean of {every} steps" if every > 1 else "each step"
-    charts = [
-        line_chart(title, unit, lines, _ends(results))
-        for title, lines in (("Loss", losses), ("Critic's score", scores), ("Critic's penalty", penalty))
-    ]
-    return [chart for chart in charts if chart]
-
-
-def _ends(results: Results) -> list[tuple[str, float]]:
-    return [(stage.name, stage.last_step) for stage in results.stages]
 
 
 def _step_of(results: Results, file: str | None) -> int:

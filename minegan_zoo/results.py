@@ -23,6 +23,8 @@ class StageResult:
     name: str
     last_step: int
     finished: bool
+    reason: str
+    """Why it ended: steps or plateau; empty where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,29 @@ class Results:
     @cached_property
     def stages(self) -> list[StageResult]:
         last = {event["stage"]: int(event["step"]) for event in self.steps}
-        ended = {event["stage"] for event in self.of("samples") if event["of"] == "end"}
-        return [StageResult(name, step, name in ended) for name, step in last.items()]
+        ended = {event["stage"]: "" for event in self.of("samples") if event["of"] == "end"}
+        ended |= {event["stage"]: str(event["reason"]) for event in self.of("stage_end")}
+        return [StageResult(name, step, name in ended, ended.get(name, "")) for name, step in last.items()]
+
+    @cached_property
+    def watched(self) -> list[Event]:
+        """Looks at copies, collapse and overfitting; the start event says whether images were held out for them."""
+        return self.of("watch")
+
+    @cached_property
+    def dropped(self) -> dict[int, int]:
+        """Source -> the step at which it was dropped from memory."""
+        return {event["source"]: int(event["step"]) for event in self.of("dropped")}
+
+    @cached_property
+    def free(self) -> dict[int, dict[str, float]]:
+        """Source -> name of a layer -> the share of it that the last sparse stage left free; latent -> pixel."""
+        summaries = [event.get("summary", {}).get("free", {}) for event in self.of("stage")]
+        found: dict[int, dict[str, float]] = {}
+        for name, share in next((shares for shares in reversed(summaries) if shares), {}).items():
+            _, source, layer = name.split("/", 2)
+            found.setdefault(int(source), {})[layer] = share
+        return found
 
     @property
     def step(self) -> int:
@@ -98,8 +121,8 @@ class Results:
     @cached_property
     def mines(self) -> bool:
         """Whether the strategy trains miners."""
-        known = {"transfergan": False, "scratch": False}.get(self.config.strategy.name, True)
-        return bool(self.start.get("mines", self.model.get("mined", known)))
+        pretrained = (self.folder / MODEL / "source.json").is_file()
+        return bool(self.start.get("mines", self.model.get("mined", not pretrained)))
 
     @cached_property
     def probabilities(self) -> list[float]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 CONFIG = "config.toml"
 """The resolved configuration: enough to repeat the run."""
 METRICS = "metrics.jsonl"
-"""One event a line: start, stage, step, samples, evaluation, watch, dropped, stage_end."""
+"""One event a line: start, stage, step, rule, samples, evaluation, watch, dropped,
+stage_end."""
 SAMPLES = "samples"
 STATE = "state"
 """What the run goes on from."""

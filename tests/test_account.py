@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from minegan_zoo.account import duration, metric_value, verdict
+from minegan_zoo.account import verdict
+from minegan_zoo.wording import duration, metric_value
 
 
 @pytest.mark.parametrize(

@@ -64,10 +64,11 @@ IMPORTS = {
         "contracts stopping run_folder method sources position processes recorder config batches checkpoint "
         "minegan averages optimizers gallery selection steps"
     ),
-    "wording": "config",
+    "wording": "settings",
     "account": "run_folder results wording",
-    "report": "run_folder charts results account",
-    "provenance": "run_folder config results wording account",
+    "curves": "charts results",
+    "provenance": "run_folder settings results wording account",
+    "report": "run_folder results wording account provenance curves",
     "running": (
         "contracts registry run_folder compiling sources processes recorder config batches minegan saved "
         "watch gallery extractors evaluation assembly trainer report"
