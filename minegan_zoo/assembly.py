@@ -16,12 +16,14 @@ import torch
 from minegan_zoo import registry
 from minegan_zoo.adoption import adopt_critic
 from minegan_zoo.config import Choice, RunConfig
-from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, MineganError, Objective, Strategy
+from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, MineganError, Miner, Objective, Strategy
 from minegan_zoo.data import ImageSet, hold_out, load_images
 from minegan_zoo.method import Method
 from minegan_zoo.minegan import MinedGAN, Recipe
 from minegan_zoo.saved import build_miner, open_any, takes_classes
-from minegan_zoo.sources import as_module, canonical_image, load_source, noise_dim_of
+from minegan_zoo.sources import as_module, canonical_image, key_set, load_source, noise_dim_of
+
+PRIOR_DRAWS = 4096
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,8 @@ def assemble(
         choose=config.choose,
     )
     miners = [build_miner(recipe, source, noise_dim, num_classes) for source in sources] if strategy.mines else []
+    for miner, source in zip(miners, sources, strict=False):
+        _show_prior(miner, source, key_set(source, registry.miners.entry(recipe.miner).spaces)[1])
     selector = registry.selectors.create(config.selector.name, len(sources), **config.selector.options)
     model = MinedGAN(sources, miners, selector, image, noise_dim, critic, images.class_names)
     model.recipe = recipe
@@ -137,6 +141,14 @@ def assemble(
     )
     resolved = replace(config, steps=steps, resolution=image.resolution, noise_dim=noise_dim)
     return Assembly(resolved, model, method, images, held_out, tested, steps, tuple(notes))
+
+
+def _show_prior(miner: Miner, source: GeneratorSource, spaces: Sequence[str]) -> None:
+    """Let a miner begin from draws of those of its spaces whose prior no spec can tell."""
+    unknown = frozenset(name for name in spaces if source.latents[name].prior in ("class-embedding", "mapped"))
+    if unknown:
+        with torch.no_grad():
+            miner.start_from(source.prior(PRIOR_DRAWS, unknown, torch.Generator().manual_seed(0)))
 
 
 def _settle_labels(

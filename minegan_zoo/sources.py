@@ -200,7 +200,7 @@ def code_from_noise(
         if space.prior == "sphere":
             z = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
         elif space.prior == "truncated":
-            z = _truncate(z) * _truncated_scale(source)
+            z = _truncate(z) * space.scale
         code["z"] = z.reshape(-1, *space.shape)
     return code
 
@@ -209,12 +209,6 @@ def _truncate(z: Tensor) -> Tensor:
     """The quantile transform from N(0, 1) to its part within the bounds, kept monotonic in every coordinate."""
     inside = 2 * torch.special.ndtr(z.new_tensor(TRUNCATED_AT).double()) - 1
     return torch.special.ndtri(0.5 + (torch.special.ndtr(z.double()) - 0.5) * inside).to(z.dtype)
-
-
-def _truncated_scale(source: GeneratorSource) -> Tensor:
-    """A truncation below 1 scales the prior; its spec does not say by how much, its draws do."""
-    drawn = source.prior(64, source.inputs[0], Generator().manual_seed(0))["z"]
-    return drawn.std() / _truncate(torch.randn(4096, generator=Generator().manual_seed(0))).std().to(drawn)
 
 
 # Parameters by name

@@ -143,15 +143,16 @@ class Mapped(Geometry):
 
     @torch.no_grad()
     def start_from(self, draws: Tensor) -> None:
-        rows = draws.double().cpu().reshape(len(draws), self.rows, -1)
-        self.mean.copy_(rows.mean(0))
-        centred = rows - rows.mean(0)
-        spread = centred.square().mean((0, 2)).sqrt()  # (rows,)
+        rows = draws.cpu().reshape(len(draws), self.rows, -1)
+        mean = rows.mean(0, dtype=torch.double)
+        self.mean.copy_(mean)
+        spread = torch.stack([(rows[:, row] - mean[row]).square().mean().sqrt() for row in range(self.rows)])
         widest = int(spread.argmax())
         if float(spread[widest]) == 0:  # a truncation of 0: the mean is all there is
             return
         self.gain.copy_((spread / spread[widest]).clamp(min=math.sqrt(FLOOR))[:, None])
-        variances, vectors = torch.linalg.eigh(centred[:, widest].T @ centred[:, widest] / len(draws))
+        centred = rows[:, widest] - mean[widest]
+        variances, vectors = torch.linalg.eigh(centred.T @ centred / len(draws))
         variances, vectors = variances.flip(0), vectors.flip(1)
         # the sign of a component is arbitrary: the same on every machine
         vectors *= vectors.gather(0, vectors.abs().argmax(0, keepdim=True)).sign()
