@@ -1,0 +1,156 @@
+"""Rival transfer methods for minegan_zoo, as strategies over the same trainer, sources and budgets.
+
+Light: imports contracts only, builders import torch when they are called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from minegan_zoo.contracts import API, LatentSpace, Miner, MinerEntry, Strategy, StrategyEntry, hookimpl
+
+MINEGAN_ZOO_API = API
+SCALES = "*.affine.*,*.bn?.*,*norm*,output_layer.0.*"
+"""What networks call the parameters that scale and shift their features."""
+
+
+def scale_shift(*, scales: str = SCALES, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
+    """Adversarial adaptation of the generator's normalisation or modulation scales and shifts only.
+
+    `scales` are comma-separated shell-style patterns of their names; a source without any gets a scale on every
+    convolution, whose bias is the shift.
+    """
+    from .finetuning import ScaleShift
+
+    return ScaleShift(scales, source_lr, critic_lr)
+
+
+def bsa(
+    *,
+    scales: str = SCALES,
+    perceptual: str = "critic",
+    layers: int = 10,
+    prior_weight: float = 0.1,
+    scale_weight: float = 0.02,
+    start: str = "prior",
+    source_lr: float = 5e-4,
+    code_lr: float = 0.05,
+    class_lr: float = 1e-3,
+) -> Strategy:
+    """Batch statistics adaptation: scales, shifts and a code for each target image, by reconstruction, no critic.
+
+    `scales` as in scale-shift. `perceptual` compares the maps of the first `layers` convolutions (0: all) of the run's
+    critic ("critic"), of a timm model with its pretrained weights (the paper's: "vgg16.tv_in1k") or of none ("none").
+    `prior_weight` holds codes near N(0, I), `scale_weight` scales and shifts near their start; codes `start` from the
+    "prior" or from "zero". Learning rates of scales, codes and the target's class embedding are the released code's.
+    """
+    from .bsa import BSA
+
+    return BSA(scales, perceptual, layers, prior_weight, scale_weight, start, source_lr, code_lr, class_lr)
+
+
+def freezed(*, frozen: float = 0.5, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
+    """Finetuning with the critic's lower layers frozen.
+
+    `frozen` is the share of the critic's groups, from the pixels on; the paper froze four of eight for StyleGAN.
+    """
+    from .finetuning import FreezeD
+
+    return FreezeD(frozen, source_lr, critic_lr)
+
+
+def l2sp(
+    *, weight: float = 0.1, critic_weight: float = 0.1, source_lr: float = 5e-4, critic_lr: float = 2e-3
+) -> Strategy:
+    """Finetuning with an L2 penalty on leaving the start.
+
+    `weight` is alpha for the sources, `critic_weight` for the critic (0: none).
+    """
+    from .finetuning import L2SP
+
+    return L2SP(weight, critic_weight, source_lr, critic_lr)
+
+
+def ewc(*, weight: float = 5e8, samples: int = 250, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
+    """Finetuning with elastic weight consolidation: weights stay where the Fisher information says they matter.
+
+    `weight` is lambda, `samples` how many images of the source the information is estimated from.
+    """
+    from .finetuning import EWC
+
+    return EWC(weight, samples, source_lr, critic_lr)
+
+
+def cdc(
+    *,
+    weight: float = 1000.0,
+    pairs_of: int = 4,
+    anchor_every: int = 4,
+    anchor_spread: float = 0.1,
+    patch_map: int = 0,
+    source_lr: float = 5e-4,
+    critic_lr: float = 2e-3,
+) -> Strategy:
+    """Cross-domain correspondence: similarities between samples stay as they were; anchors and a patch critic.
+
+    `weight` is lambda, of the similarities among `pairs_of` samples. Every `anchor_every`-th step trains near anchors
+    (standard deviation `anchor_spread`) with the whole critic, the others anywhere with a critic of patches, which
+    reads the first feature map at most `patch_map` wide (0: an eighth of the image, at least 8).
+    """
+    from .cdc import CDC
+
+    return CDC(weight, pairs_of, anchor_every, anchor_spread, patch_map, source_lr, critic_lr)
+
+
+def adam_fsig(
+    *,
+    probe_share: float = 0.25,
+    modulated: float = 0.5,
+    samples: int = 250,
+    styles: str = SCALES,
+    source_lr: float = 5e-4,
+    critic_lr: float = 2e-3,
+) -> Strategy:
+    """AdAM: probes which kernels matter for the target, modulates those and finetunes the others.
+
+    `probe_share` of the steps probe; `modulated` is the share of kernels kept and modulated (for far targets the paper
+    takes 0.25), chosen by the Fisher information of `samples` samples. `styles` name the fully connected layers whose
+    rows are kernels too: those that scale and shift features.
+    """
+    from .adam_fsig import AdAM
+
+    return AdAM(probe_share, modulated, samples, styles, source_lr, critic_lr)
+
+
+def genda(*, strength: float = 0.5, miner_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
+    """GenDA: an affine adaptor of z before the frozen generator, a new head on the frozen critic.
+
+    `strength` shrinks the base noise in training (the diversity constraint; 1: none).
+    """
+    from .genda import GenDA
+
+    return GenDA(strength, miner_lr, critic_lr)
+
+
+def adaptor(latents: Mapping[str, LatentSpace], noise_dim: int) -> Miner:
+    """The miner of genda and bsa: an elementwise affine map of z, a learnt constant for the class."""
+    from .adaptor import Adaptor
+
+    return Adaptor(latents, noise_dim)
+
+
+@hookimpl
+def register_miners(register: Callable[[MinerEntry], None]) -> None:
+    register(MinerEntry("adaptor", adaptor))
+
+
+@hookimpl
+def register_strategies(register: Callable[[StrategyEntry], None]) -> None:
+    register(StrategyEntry("scale-shift", scale_shift))
+    register(StrategyEntry("bsa", bsa))
+    register(StrategyEntry("freezed", freezed))
+    register(StrategyEntry("l2sp", l2sp))
+    register(StrategyEntry("ewc", ewc))
+    register(StrategyEntry("cdc", cdc))
+    register(StrategyEntry("adam-fsig", adam_fsig))
+    register(StrategyEntry("genda", genda))

@@ -1,0 +1,149 @@
+"""AdAM: probe which kernels matter for the target, keep and modulate those, finetune the others.
+
+Imports contracts and this package's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from minegan_zoo.contracts import MineganError, Run, Stage, Strategy
+
+from .adapters import fold, names_of, names_within
+from .critic_head import evaluating, final_groups
+from .fisher import fisher_diagonal
+from .layers import Place, as_module, convolutions, matching
+from .modulation import KernelModulation, importance_of_rows, modulate, modulations, most_important
+
+
+class AdAM(Strategy):
+    """Adaptation-aware kernel modulation (Zhao et al., NeurIPS 2022, arXiv 2210.16559, section 4).
+
+    `probe` trains the modulations of all kernels of both networks, and the critic's last layers; then the Fisher
+    information of the modulations (of single samples) says which kernels matter. `adapt` starts again: of those that
+    matter the modulation is free, of the others the kernel itself.
+    """
+
+    mines = False
+
+    def __init__(
+        self, probe_share: float, modulated: float, samples: int, styles: str, source_lr: float, critic_lr: float
+    ) -> None:
+        for name, value in {"probe_share": probe_share, "modulated": modulated}.items():
+            if not 0 < value < 1:
+                raise MineganError(f"adam-fsig: {name} is a share between 0 and 1, not {value}")
+        self.probe_share, self.modulated, self.samples, self.styles = probe_share, modulated, samples, styles
+        self.source_lr, self.critic_lr = source_lr, critic_lr
+        self.important: dict[str, Tensor] = {}
+        self._final_start: list[Tensor] = []
+
+    def stages(self, steps: int) -> tuple[Stage, ...]:
+        probing = max(1, round(steps * self.probe_share))
+        rates = {"critic": self.critic_lr, "sources": self.source_lr}
+        return Stage("probe", probing, rates), Stage("adapt", steps - probing, rates)
+
+    def prepare(self, stage: Stage, run: Run) -> None:
+        if stage.name == "probe":
+            self._final_start = [parameter.detach().clone() for parameter in self._final(run)]
+            for source in run.sources:
+                modulate(convolutions(as_module(source)) + self._style_weights(as_module(source)))
+            final = set(self._final(run))
+            modulate([place for place in convolutions(as_module(run.critic)) if place.parameter not in final])
+            return
+        if not self.important:
+            self.important = self._probe(run)
+        for part, name, modulation in self._modulations(run):
+            modulation.restart(self.important[f"{part}/{name}"])
+        with torch.no_grad():
+            for parameter, start in zip(self._final(run), self._final_start, strict=True):
+                parameter.copy_(start)
+
+    def trainable(self, stage: Stage, run: Run) -> Mapping[str, float]:
+        critic = as_module(run.critic)
+        rates = {f"critic:{name}": self.critic_lr for name in names_of(critic, self._final(run))}
+        rates |= {f"critic:{name}": self.critic_lr for name in names_within(critic, KernelModulation)}
+        for index, source in enumerate(map(as_module, run.sources)):
+            rates |= {f"sources/{index}:{name}": self.source_lr for name in names_within(source, KernelModulation)}
+        if stage.name == "adapt":
+            rates |= {f"critic:{name}": self.critic_lr for name in _originals(critic) + _biases(critic)}
+            for index, source in enumerate(map(as_module, run.sources)):
+                styles = [place.full_name for place in matching(source, self.styles) if place.name == "bias"]
+                rates |= {f"sources/{index}:{name}": self.source_lr for name in _originals(source) + styles}
+        return rates
+
+    def _style_weights(self, source: nn.Module) -> list[Place]:
+        """The fully connected layers that scale and shift features."""
+        return [place for place in matching(source, self.styles) if place.parameter.ndim == 2]
+
+    @staticmethod
+    def _final(run: Run) -> list[nn.Parameter]:
+        return [parameter for group in final_groups(run).values() for parameter in group]
+
+    @staticmethod
+    def _modulations(run: Run) -> list[tuple[str, str, KernelModulation]]:
+        """Part, name within it, modulation: of all sources and the critic."""
+        parts = {f"source {index}": as_module(source) for index, source in enumerate(run.sources)}
+        parts["critic"] = as_module(run.critic)
+        return [(part, name, each) for part, module in parts.items() for name, each in modulations(module).items()]
+
+    def _probe(self, run: Run) -> dict[str, Tensor]:
+        """Which kernels matter; of convolutions and styles of a source, and of the critic, the same share each."""
+        critic = as_module(run.critic)
+
+        def loss_of_sources() -> Tensor:
+            return F.softplus(-critic(run.sample(1, run.rng)[0])).sum()
+
+        def loss_of_critic() -> Tensor:
+            row = int(torch.randint(len(run.target), (1,), generator=run.rng))
+            real = run.target[row : row + 1].float() / 127.5 - 1
+            with torch.no_grad():
+                fake = run.sample(1, run.rng)[0]
+            return (F.softplus(-critic(real)) + F.softplus(critic(fake))).sum()
+
+        found = self._modulations(run)
+        important: dict[str, Tensor] = {}
+        with evaluating(critic):
+            for loss, of_critic in ((loss_of_sources, False), (loss_of_critic, True)):
+                mine = [(part, name, each) for part, name, each in found if (part == "critic") == of_critic]
+                fisher = fisher_diagonal(loss, [p for _, _, each in mine for p in (each.v, each.u)], self.samples)
+                kinds: dict[tuple[str, bool], dict[str, Tensor]] = {}
+                for (part, name, each), of_v, of_u in zip(mine, fisher[::2], fisher[1::2], strict=True):
+                    kind = kinds.setdefault((part, each.convolution), {})
+                    kind[f"{part}/{name}"] = importance_of_rows(of_v, of_u)
+                for kind in kinds.values():
+                    important |= most_important(kind, self.modulated)
+        return important
+
+    def state(self) -> Mapping[str, Any]:
+        return dict(self.important)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.important = dict(state)
+
+    def summary(self) -> Mapping[str, Any]:
+        rows = torch.cat(list(self.important.values())) if self.important else torch.zeros(0)
+        return {"kernels": len(rows), "modulated": int(rows.sum())}
+
+    def finish(self, run: Run) -> None:
+        for part in (*run.sources, run.critic):
+            fold(as_module(part))
+
+
+def _originals(part: nn.Module) -> list[str]:
+    """The names of the weights under modulations."""
+    return [f"{name.rpartition('.')[0]}.original" for name in modulations(part)]
+
+
+def _biases(part: nn.Module) -> list[str]:
+    """The names of the biases beside modulated weights."""
+    holders = {name.split(".parametrizations.")[0] for name in modulations(part)}
+    return [f"{holder}.bias" for holder in sorted(holders) if _has_bias(part.get_submodule(holder))]
+
+
+def _has_bias(module: nn.Module) -> bool:
+    return "bias" in dict(module.named_parameters(recurse=False))

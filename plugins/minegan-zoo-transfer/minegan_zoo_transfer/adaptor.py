@@ -1,0 +1,71 @@
+"""The miner of GenDA and BSA: an affine map of z, a learnt constant for the class. Imports contracts and torch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from minegan_zoo.contracts import Code, LatentSpace, MineganError, Miner
+
+TRUNCATED_AT = 2.0  # standard deviations, where the truncated normal of BigGAN ends
+
+
+class Adaptor(nn.Module, Miner):
+    """z' = a * z + b, elementwise (GenDA, arXiv 2111.09876, eq. 3), with a = 1 and b = 0 at the start.
+
+    z is read from the first dimensions of u: as they are, or, where the prior is truncated, by its quantile; where it
+    is a sphere, the result is brought to it. The other spaces, class embeddings above all, are b alone, around the
+    prior's mean: one class, the target.
+    """
+
+    def __init__(self, latents: Mapping[str, LatentSpace], noise_dim: int) -> None:
+        super().__init__()
+        self.noise_dim = noise_dim
+        self.latents = dict(latents)
+        self.drawn = [name for name, space in latents.items() if space.prior in ("normal", "truncated", "sphere")]
+        for name in self.drawn:
+            if math.prod(latents[name].shape) > noise_dim:
+                raise MineganError(f"the miner 'adaptor' reads {name!r} from the base noise: set noise_dim to its size")
+        self.scales = nn.ParameterList(torch.ones(latents[name].shape) for name in self.drawn)
+        self.shifts = nn.ParameterList(torch.zeros(space.shape) for space in latents.values())
+        for index, space in enumerate(latents.values()):
+            self.register_buffer(f"centre_{index}", torch.zeros(space.shape))
+            self.register_buffer(f"spread_{index}", torch.ones(()))
+
+    @torch.no_grad()
+    def start_from(self, draws: Code) -> None:
+        """Draws (m, *shape) of the prior: constants start at their mean, truncated spaces take their scale."""
+        for index, (name, space) in enumerate(self.latents.items()):
+            if name in draws and name not in self.drawn:
+                self.get_buffer(f"centre_{index}").copy_(draws[name].mean(0))
+            elif name in draws and space.prior == "truncated":
+                unit = _cut(torch.randn(4096, generator=torch.Generator().manual_seed(0))).std()
+                self.get_buffer(f"spread_{index}").copy_(draws[name].std() / unit.to(draws[name]))
+
+    def forward(self, u: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
+        code = {}
+        for index, (name, space) in enumerate(self.latents.items()):
+            value = (self.get_buffer(f"centre_{index}") + self.shifts[index]).expand(len(u), *space.shape)
+            if name in self.drawn:
+                start = u[:, : math.prod(space.shape)].reshape(-1, *space.shape)
+                if space.prior == "truncated":
+                    start = _cut(start) * self.get_buffer(f"spread_{index}")
+                value = self.scales[self.drawn.index(name)] * start + value
+                if space.prior == "sphere":
+                    value = F.normalize(value.flatten(1)).view_as(value) * math.sqrt(value[0].numel())
+            code[name] = value
+        return code
+
+    def constants(self) -> list[nn.Parameter]:
+        """The shifts of the spaces that do not depend on u."""
+        return [self.shifts[index] for index, name in enumerate(self.latents) if name not in self.drawn]
+
+
+def _cut(z: Tensor) -> Tensor:
+    """The quantile transform from N(0, 1) to its part within the bounds, in every coordinate."""
+    inside = math.erf(TRUNCATED_AT / math.sqrt(2))
+    return torch.special.ndtri(0.5 + (torch.special.ndtr(z.double()) - 0.5) * inside).to(z.dtype)

@@ -1,0 +1,61 @@
+"""GenDA: an affine adaptor before a frozen generator, a light classifier after a frozen critic.
+
+Imports contracts and this package's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Generator, Tensor
+
+from minegan_zoo.contracts import MineganError, Run, Stage, Strategy
+
+from .adapters import names_of
+from .adaptor import Adaptor
+from .critic_head import head_of, redraw
+from .layers import as_module
+
+DRAWS = 512
+
+
+class GenDA(Strategy):
+    """Yang et al., ICCV 2023 (arXiv 2111.09876), section 3.2.
+
+    The attribute adaptor A (eq. 3) is the miner; the attribute classifier (eq. 4) is the critic's head, drawn anew,
+    over its frozen features; in training u is shrunk to `strength` u (eq. 5, whose mean code is 0 here).
+    """
+
+    miner = "adaptor"
+
+    def __init__(self, strength: float, miner_lr: float, critic_lr: float) -> None:
+        if not 0 < strength <= 1:
+            raise MineganError(f"genda: strength is above 0 and at most 1 (no constraint), not {strength}")
+        self.strength, self.miner_lr, self.critic_lr = strength, miner_lr, critic_lr
+
+    def stages(self, steps: int) -> tuple[Stage, ...]:
+        return (Stage("adapt", steps, {"critic": self.critic_lr, "miners": self.miner_lr}),)
+
+    def prepare(self, stage: Stage, run: Run) -> None:
+        start_adaptors(run, "genda")
+        redraw(head_of(run), run.rng)
+
+    def trainable(self, stage: Stage, run: Run) -> Mapping[str, float]:
+        names = names_of(as_module(run.critic), head_of(run))
+        return {"miners": self.miner_lr} | {f"critic:{name}": self.critic_lr for name in names}
+
+    def noise(self, stage: Stage, step: int, u: Tensor, rng: Generator) -> Tensor:
+        return self.strength * u
+
+
+def start_adaptors(run: Run, strategy: str) -> list[Adaptor]:
+    """Start the run's miners from their sources' priors; MineganError where they are no adaptors."""
+    found = []
+    for miner, source in zip(run.miners, run.sources, strict=True):
+        if not isinstance(miner, Adaptor):
+            raise MineganError(f"the strategy {strategy!r} is defined with the miner 'adaptor': choose miner='adaptor'")
+        keys = frozenset(miner.latents)
+        miner.start_from(source.prior(DRAWS, keys, torch.Generator().manual_seed(0)))
+        found.append(miner)
+    return found
