@@ -38,10 +38,9 @@ def minegan_plus_plus(
 
     `probes`: mined images a source that tell what matters; `plateau` as in `minegan`.
     """
-    from minegan_zoo.builtin.sparse import SparseFinetuning
-    from minegan_zoo.builtin.strategies import MineGAN
+    from minegan_zoo.builtin.strategies import MineGANPlusPlus
 
-    return SparseFinetuning(MineGAN(mine_share, miner_lr, source_lr, critic_lr, plateau), share, probes)
+    return MineGANPlusPlus(mine_share, miner_lr, source_lr, critic_lr, plateau, share, probes)
 
 
 def minegan_noft(*, miner_lr: float = 5e-4, critic_lr: float = 2e-3, plateau: bool = False) -> Strategy:
@@ -69,11 +68,11 @@ def stages_(*, stages: tuple[dict[str, Any], ...] = (), mines: bool = True) -> S
     """Stages as data: tables [[strategy.options.stages]] in a run's TOML.
 
     A table has `name`, `steps` or `share` (of what the stages with `steps` leave) and `train` (pattern over groups ->
-    learning rate); it may have `until` (`every`, `patience`), `regularisers` (tables of a `name` and its options),
-    `select`, `batch_stats` and `adversarial`.
+    learning rate); it may have `until` (`every`, `patience`), `regularisers` and `critic_regularisers` (tables of
+    a `name` and its options), `adversarial`, `select` and `batch_stats`.
     """
     from minegan_zoo import registry
-    from minegan_zoo.builtin.schedule import Schedule
+    from minegan_zoo.builtin.strategies import Schedule
 
     return Schedule(stages, mines, lambda name, options: registry.regularisers.create(name, **options))
 

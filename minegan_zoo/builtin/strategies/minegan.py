@@ -1,4 +1,4 @@
-"""The core's strategies: which parameters are trained, when, how fast. May import contracts only."""
+"""MineGAN, and what it is compared with. May import contracts only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from minegan_zoo.contracts import MineganError, Plateau, Run, Stage, Strategy
 
 
-@dataclass(frozen=True)
+@dataclass
 class MineGAN(Strategy):
     """MineGAN (section 3): mine with frozen sources, then finetune them together with their miners.
 
@@ -34,7 +34,7 @@ class MineGAN(Strategy):
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Mining(Strategy):
     """MineGAN without finetuning ("w/o FT" in the paper): the sources stay as they are."""
 
@@ -47,7 +47,7 @@ class Mining(Strategy):
         return (Stage("mine", steps, rates, Plateau() if self.plateau else None),)
 
 
-@dataclass(frozen=True)
+@dataclass
 class TransferGAN(Strategy):
     """Plain finetuning of generator and discriminator, without miners (Wang et al., ECCV 2018)."""
 
@@ -61,7 +61,7 @@ class TransferGAN(Strategy):
         return (Stage("finetune", steps, rates, Plateau() if self.plateau else None),)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Scratch(Strategy):
     """The sources' architectures from random weights, with batch statistics: the baseline without transfer."""
 

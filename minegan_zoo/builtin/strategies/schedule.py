@@ -76,10 +76,13 @@ class _Table:
         if not isinstance(name, str) or not name:
             self.fail("name", "every stage needs one, a text")
         table = _Table(f"{self.where} ({name!r})", self.values)
-        table.only("name", "share", "steps", "until", "train", "regularisers", "select", "batch_stats", "adversarial")
+        table.only(
+            "name", "share", "steps", "until", "train", "regularisers", "critic_regularisers", "adversarial", "select",
+            "batch_stats",
+        )  # fmt: skip
         if ("share" in self.values) == ("steps" in self.values):
             table.fail("share", "a stage has either a share of the run's steps or steps")
-        regularisers = tuple(table.regulariser(each, build) for each in table.list_of_tables("regularisers"))
+        regularisers = table.regularisers("regularisers", build)
         adversarial = table.flag("adversarial", True)
         if not adversarial and not regularisers:
             table.fail(
@@ -91,6 +94,7 @@ class _Table:
             train=table.rates(),
             until=table.until(),
             regularisers=regularisers,
+            critic_regularisers=table.regularisers("critic_regularisers", build),
             adversarial=adversarial,
             select=table.flag("select", True),
             batch_stats=table.flag("batch_stats", False),
@@ -120,20 +124,20 @@ class _Table:
         table.only("every", "patience")
         return Plateau(table.whole("every", Plateau.every), table.whole("patience", Plateau.patience))
 
-    def regulariser(self, values: Mapping[str, Any], build: Build) -> Regulariser:
-        name = values.get("name")
-        if not isinstance(name, str):
-            self.fail("regularisers", f"{dict(values)} lacks a name (see: minegan-zoo list regularisers)")
-        try:
-            return build(name, {key: value for key, value in values.items() if key != "name"})
-        except MineganError as error:
-            self.fail("regularisers", str(error))
-
-    def list_of_tables(self, key: str) -> Sequence[Mapping[str, Any]]:
-        values = self.values.get(key, ())
-        if not isinstance(values, list | tuple) or not all(isinstance(value, Mapping) for value in values):
-            self.fail(key, f"a list of tables, not {values!r}")
-        return values
+    def regularisers(self, key: str, build: Build) -> tuple[Regulariser, ...]:
+        tables = self.values.get(key, ())
+        if not isinstance(tables, list | tuple) or not all(isinstance(table, Mapping) for table in tables):
+            self.fail(key, f"a list of tables, as [{{name = 'l2sp', weight = 0.1}}], not {tables!r}")
+        built = []
+        for table in tables:
+            name = table.get("name")
+            if not isinstance(name, str):
+                self.fail(key, f"{dict(table)} lacks a name (see: minegan-zoo list regularisers)")
+            try:
+                built.append(build(name, {option: value for option, value in table.items() if option != "name"}))
+            except MineganError as error:
+                self.fail(key, str(error))
+        return tuple(built)
 
     def number(self, key: str, default: float) -> float:
         value = self.values.get(key, default)
