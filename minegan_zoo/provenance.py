@@ -74,7 +74,7 @@ def facts(results: Results) -> list[Fact]:
         "Held out": [f"{held_out} of the target's images: they judge, training never sees them"] if held_out else [],
         "Images for FID": [config.test] if config.test else [],
         "Canonical image": [f"{image['channels']} × {image['resolution']} × {image['resolution']}"] if image else [],
-        "Strategy": [chosen(config.strategy)],
+        "Strategy": [chosen(config.strategy), *_summaries(results)],
         "Miner": [chosen(config.miner)] if results.mines else [],
         "Selector": [chosen(config.selector)] if len(results.sources) > 1 else [],
         "Critic": [critic],
@@ -116,6 +116,20 @@ def command(results: Results) -> str:
 def _unusual(training: Training) -> dict[str, Any]:
     usual = vars(Training())
     return {name: value for name, value in vars(training).items() if value != usual[name]}
+
+
+def _summaries(results: Results) -> list[str]:
+    """The plain values that the strategy told of each stage."""
+    lines = []
+    for event in results.of("stage"):
+        told = {name: value for name, value in event["summary"].items() if not isinstance(value, dict | list)}
+        values = (f"{name.replace('_', ' ')} {_short(value)}" for name, value in told.items())
+        lines += [f"{event['stage']}: {', '.join(values)}"] if told else []
+    return lines
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _stage_line(stage: StageResult) -> str:

@@ -88,7 +88,7 @@ class Results:
     @cached_property
     def free(self) -> dict[int, dict[str, float]]:
         """Source -> name of a layer -> the share of it that the last sparse stage left free; latent -> pixel."""
-        summaries = [event.get("summary", {}).get("free", {}) for event in self.of("stage")]
+        summaries = [event["summary"].get("free", {}) for event in self.of("stage")]
         found: dict[int, dict[str, float]] = {}
         for name, share in next((shares for shares in reversed(summaries) if shares), {}).items():
             _, source, layer = name.split("/", 2)

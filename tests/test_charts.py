@@ -28,6 +28,21 @@ def test_a_long_series_keeps_its_extremes() -> None:
     assert min(tops) < 0.1 * HEIGHT
 
 
+def test_levels_are_drawn_on_the_axis() -> None:
+    chart = line_chart("ratio", "", [Series("a", [0, 10], [0.5, 1.5])], limits=(0, 2), levels=[("as real ones", 1.0)])
+    assert chart is not None
+    assert [(mark.place, mark.text) for mark in chart.levels] == [(HEIGHT / 2, "as real ones")]
+
+
+def test_a_cut_series_ends_in_a_cross() -> None:
+    lines = [Series("a", [0, 5, 10], [1.0, 0.25, 0.0], cut=5), Series("b", [0, 5, 10], [0.0, 0.5, 1.0])]
+    chart = line_chart("p", "", lines, limits=(0, 1))
+    assert chart is not None
+    cut, whole = chart.lines
+    assert cut.path == f"M0.0 0.0L500.0 {0.75 * HEIGHT:.1f}" and cut.cross == (50.0, 0.75 * HEIGHT)
+    assert cut.last == "0.25" and whole.path.count("L") == 2 and whole.cross is None
+
+
 def test_labels_do_not_cover_each_other() -> None:
     series = [Series(str(index), [0, 1], [0.5, 0.01 * index], index) for index in range(8)]
     chart = line_chart("p", "", series, limits=(0, 1))
