@@ -96,8 +96,15 @@ def convert(value: Any, hint: Any) -> Any:
             return _fail(value)
         return tuple(convert(part, arguments[0] if arguments else Any) for part in parts)
     if origin in (dict, Mapping) or hint in (dict, Mapping):
-        return dict(value) if isinstance(value, Mapping) else _fail(value)
+        return _as_toml(value) if isinstance(value, Mapping) else _fail(value)
     return value if isinstance(value, hint) else _fail(value)
+
+
+def _as_toml(value: Any) -> Any:
+    """Tables and lists as a TOML file gives them back."""
+    if isinstance(value, Mapping):
+        return {key: _as_toml(inner) for key, inner in value.items()}
+    return [_as_toml(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 _SEQUENCES = (tuple, list, Sequence)
