@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from packaging.version import Version
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -20,7 +21,7 @@ from torch import Tensor
 from minegan_zoo.atomic import written_aside
 from minegan_zoo.contracts import MineganError
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def save_state(folder: Path, step: int, state: Mapping[str, Any]) -> None:
@@ -56,6 +57,18 @@ def load_state(folder: Path) -> dict[str, Any] | None:
         )
     state: dict[str, Any] = _unpack(facts["state"], tensors)
     return state
+
+
+def check_versions(written: Mapping[str, str], installed: Mapping[str, str], place: Path) -> None:
+    """MineganError where a state was written with a plugin that is not here, or by a newer version of one."""
+    for package, version in written.items():
+        if package not in installed:
+            raise MineganError(f"the state in {place} was written with {package} {version}, which this run has not")
+        if Version(version) > Version(installed[package]):
+            raise MineganError(
+                f"the state in {place} was written with {package} {version}, and {installed[package]} is installed: "
+                f"upgrade it (pip install {package}=={version}) or choose another folder"
+            )
 
 
 def _pack(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:

@@ -118,6 +118,13 @@ class RunConfig:
                 lines += [f"{part}.{option}" for option in options]
         return lines + [f"training.{field.name} = {field.default!r}" for field in dataclasses.fields(Training)]
 
+    def versions(self) -> dict[str, str]:
+        """Of the packages whose entries this run is made of, as installed."""
+        named = [(REGISTRIES[part], vars(self)[part].name) for part in PARTS if vars(self)[part] is not None]
+        named += [(registry.generators, choice.name) for choice in self.sources]
+        found = [owner.info(name) for owner, name in named if name in owner.list()]
+        return {info.package: info.version for info in found}
+
     def differences(self, other: RunConfig) -> list[str]:
         """Names of the settings in which two runs differ; the device is free to change."""
         names = [field.name for field in dataclasses.fields(self) if field.name != "device"]

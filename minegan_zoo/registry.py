@@ -66,6 +66,7 @@ class Info:
     name: str
     summary: str
     plugin: str
+    package: str
     version: str
     image: ImageSpec | None
     latents: Mapping[str, LatentSpace] | None
@@ -101,6 +102,7 @@ class Registry(Generic[Entry]):
             name=name,
             summary=card.summary if card else (entry.build.__doc__ or "").strip().split("\n")[0],
             plugin=plugin.name,
+            package=plugin.distribution,
             version=plugin.version,
             image=entry.image if is_generator else None,
             latents=entry.latents if is_generator else None,

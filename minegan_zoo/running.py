@@ -28,6 +28,7 @@ from minegan_zoo.report import write_report
 from minegan_zoo.run_folder import CONFIG, METRICS, MODEL
 from minegan_zoo.saved import save_model
 from minegan_zoo.sources import as_module, match_groups, named_groups, save_source
+from minegan_zoo.stopping import StopRequest
 from minegan_zoo.trainer import Trainer
 from minegan_zoo.watch import Watch
 
@@ -132,14 +133,16 @@ def resume_or_start(assembly: parts.Assembly, out: Path | None, *, quiet: bool =
         gallery=_gallery(assembly, watched=out is not None),
         scores=scores,
         folder=out,
+        versions=config.versions(),
     )
-    try:
-        trainer.train()
-    except BaseException:  # an interrupted or failed run has its page too
-        if shown is not None and (shown / METRICS).exists():
-            with suppress(OSError, MineganError):
-                write_report(shown)
-        raise
+    with StopRequest() as stop:
+        try:
+            trainer.train(stop)
+        except BaseException:  # an interrupted or failed run has its page too
+            if shown is not None and (shown / METRICS).exists():
+                with suppress(OSError, MineganError):
+                    write_report(shown)
+            raise
     return trainer.finished(), processes
 
 

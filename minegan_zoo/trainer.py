@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 
 from minegan_zoo.averages import Averages
 from minegan_zoo.batches import TargetBatches
-from minegan_zoo.checkpoint import load_state, random_state, restore_random_state, save_state
+from minegan_zoo.checkpoint import check_versions, load_state, random_state, restore_random_state, save_state
 from minegan_zoo.config import Training
 from minegan_zoo.contracts import Code, MineganError, Run, Stage
 from minegan_zoo.gallery import Gallery
@@ -50,10 +50,11 @@ class Trainer:
         gallery: Gallery,
         scores: Score | None = None,
         folder: Path | None = None,
+        versions: Mapping[str, str] | None = None,
     ) -> None:
-        """`scores` is the critic compiled, if it is."""
+        """`scores` is the critic compiled, if it is; `versions` are those of the packages that the run is made of."""
         self.model, self.method, self.critic = model, method, as_module(method.critic)
-        self.seed = seed
+        self.seed, self.versions = seed, dict(versions or {})
         self.target, self.batch, self.settings, self.folder = target, batch, settings, folder
         self.processes, self.gallery = processes, gallery
         self.stages = method.strategy.stages(steps)
@@ -79,16 +80,16 @@ class Trainer:
         self.method.strategy.finish(self._run(kept))
         return kept.eval()
 
-    def train(self) -> None:
+    def train(self, stop: StopRequest) -> None:
         """Run all stages, or what is left of them when the folder holds a state.
 
-        Raises MineganError for a non-finite loss, KeyboardInterrupt and SystemExit(143) after a signal; the state is
-        saved before.
+        Raises MineganError for a non-finite loss, KeyboardInterrupt and SystemExit(143) once `stop` is requested; the
+        state is saved before.
         """
         resumed = self._resume()
         self.processes.scatter_random(self.seed + (self.position.step << 16))
         self.recorder = self._new_recorder(self.position.step if resumed else None)
-        with self.recorder.showing(self.position.step), StopRequest() as stop:
+        with self.recorder.showing(self.position.step):
             if not resumed and self.processes.is_main:
                 self.model.eval()
                 self.gallery.show_start(self.recorder, self.model, self.target.images)
@@ -237,6 +238,7 @@ class Trainer:
         stage = self.stages[self.position.stage]
         augmentation = self.method.augmentation
         return {
+            "versions": self.versions,
             "position": self.position.as_dict(),
             "model": self.model.state_dict(),
             "critic": self.critic.state_dict(),
@@ -252,9 +254,11 @@ class Trainer:
         }
 
     def _resume(self) -> bool:
-        state = None if self.folder is None else load_state(self.folder / STATE)
+        place = (self.folder or Path()) / STATE
+        state = load_state(place) if self.folder is not None else None
         if state is None:
             return False
+        check_versions(state["versions"], self.versions, place)
         if state["target"] != self.target.digest():
             raise MineganError(f"{self.folder} was trained on other target images: choose another folder for these")
         self.position = Position(**state["position"])
