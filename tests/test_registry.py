@@ -123,8 +123,8 @@ def test_info_tells_all_that_the_entry_says(plug: Plug) -> None:
 def test_names_are_sorted_and_matched_as_a_shell_does() -> None:
     names = mz.strategies.list()
     assert names == sorted(names) and {"minegan", "minegan-noft", "transfergan", "scratch"} <= set(names)
-    assert mz.strategies.list("minegan*") == ["minegan", "minegan-noft"]
-    assert mz.strategies.list("[st]*") == ["scratch", "transfergan"]
+    assert mz.strategies.list("minegan*") == ["minegan", "minegan++", "minegan-noft"]
+    assert mz.strategies.list("[st][tr]a*") == ["stages", "transfergan"]
     assert mz.strategies.list("nothing") == []
 
 
@@ -213,7 +213,7 @@ def test_a_name_registered_twice_is_an_error_that_names_both(plug: Plug) -> None
 
 
 def test_an_unknown_name_suggests_close_ones_and_else_lists_all() -> None:
-    with pytest.raises(MineganError, match=r"unknown miner 'mpl'\. Did you mean 'mlp'\?"):
+    with pytest.raises(MineganError, match=r"unknown miner 'mpl'\. Did you mean 'mlp'"):
         mz.miners.create("mpl", {}, 1)
     with pytest.raises(MineganError, match=r"unknown objective 'xyzzy'\. Known: .*hinge, logistic"):
         mz.objectives.info("xyzzy")
