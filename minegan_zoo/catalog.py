@@ -119,15 +119,16 @@ def candidates(
     num_sources: int,
     *,
     count: int = 2,
-    explore: float = 0.2,
+    pool: int = 4,
+    explore: float = 0.1,
     draws: int = 1000,
     drop_below: float = 0.1,
     patience: int = 100,
 ) -> Selector:
-    """The paper's rule among a few sources per u, chosen by what has won: for many sources."""
+    """The paper's rule among a few sources per u, chosen by what has won: a step costs no more with more sources."""
     from minegan_zoo.builtin.selectors import Candidates
 
-    return Candidates(num_sources, count, explore, draws, drop_below, patience)
+    return Candidates(num_sources, count, pool, explore, draws, drop_below, patience)
 
 
 def wgan_gp(*, weight: float = 10.0, critic_steps: int = 5) -> Objective:

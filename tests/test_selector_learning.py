@@ -191,14 +191,19 @@ def test_mixture_learns_from_batches_of_one_and_from_equal_scores() -> None:
 # A few candidates a u
 
 
-@pytest.mark.parametrize("count", [2, 3, 20])
-def test_candidates_are_so_many_different_sources_a_u(count: int) -> None:
-    selector = mz.selectors.create("candidates", 16, count=count)
-    play(selector, torch.tensor([3.0] + [0.0] * 15), 50)
-    proposed = selector.propose(200, Generator().manual_seed(0))
-    assert proposed.sum(0).tolist() == [min(count, 16)] * 200
-    assert proposed.sum(1).min() > 0, "losers are explored"
-    assert proposed[0].sum() == proposed.sum(1).max(), "the best is proposed most"
+@pytest.mark.parametrize(("count", "pool"), [(2, 4), (3, 3), (2, 20), (20, 20)])
+def test_candidates_are_so_many_different_sources_a_u_from_a_small_pool(count: int, pool: int) -> None:
+    selector = mz.selectors.create("candidates", 16, count=count, pool=pool)
+    play(selector, torch.tensor([3.0] + [0.0] * 15), 100)
+    rng = Generator().manual_seed(0)
+    times = torch.zeros(16)
+    for _ in range(100):
+        proposed = selector.propose(200, rng)
+        assert proposed.sum(0).tolist() == [min(count, 16)] * 200
+        assert proposed.any(1).sum() == min(pool, 16), "a batch runs few different sources"
+        times += proposed.sum(1)
+    assert times.min() > 0, "losers are explored"
+    assert times[0] == times.max(), "the best is proposed most"
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])

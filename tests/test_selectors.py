@@ -149,6 +149,7 @@ WRONG = [
     ("mixture", {"sharpness": 0}, "sharpness > 0"),
     ("mixture", {"warmup": -1}, "warmup >= 0"),
     ("candidates", {"count": 1}, "count >= 2"),
+    ("candidates", {"count": 5}, "pool >= count"),
     ("candidates", {"explore": 0}, "0 < explore <= 1"),
     ("fixed", {"probabilities": (0.5, 0.5)}, "2 probabilities for 3 sources"),
     ("fixed", {"probabilities": (0.5, 0.7, -0.2)}, "not negative"),

@@ -1,4 +1,4 @@
-"""The paper's rule among a few sources a u, so that a step does not cost more with more. May import contracts only."""
+"""The paper's rule among a few sources a u, so that a step does not cost more with more. May import contracts and dropping."""
 
 from __future__ import annotations
 
@@ -12,22 +12,34 @@ UNSEEN = 0.5
 
 
 class Candidates(Dropping):
-    """The best of `count` sources a u, drawn without replacement by q = (1 - explore) p + explore / (sources kept).
+    """The best of a few sources a u: a step runs `pool` sources at most, each on many u, and scores `count` a u.
 
-    wins[i, j] counts, over about the last `draws` base noises, those that proposed both i and j and that i won; p is
-    the stationary distribution of the chain that moves from i to j at the rate wins[j, i] / (wins[i, j] + wins[j, i])
-    (Rank Centrality: Negahban, Oh and Shah, 2012). What a pair of sources shares does not depend on how often it was
-    proposed, so neither does what p converges to: to how often i is the argmax of all where P(i beats j) =
-    p_i / (p_i + p_j) (Luce's choice axiom), and always where every source is a candidate. When mining ends, p is
-    replaced by how often i is the argmax of all on `draws` fresh draws, which assumes nothing.
+    Each batch draws its pool, and each u its `count` candidates from it, without replacement by
+    q = (1 - explore) p + explore / (sources kept). wins[i, j] counts, over about the last `draws` base noises, those
+    that had both i and j as candidates and that i won; p is the stationary distribution of the chain that moves from i
+    to j at the rate wins[j, i] / (wins[i, j] + wins[j, i]) (Rank Centrality: Negahban, Oh and Shah, 2012). These rates
+    do not depend on how often a pair was proposed, so neither does what p converges to: to how often i is the argmax of
+    all where P(i beats j) = p_i / (p_i + p_j) (Luce's choice axiom), and always where every source is a candidate;
+    elsewhere to a flatter guide. When mining ends, p is replaced by how often i is the argmax of all on `draws` fresh
+    draws, which assumes nothing.
     """
 
     def __init__(
-        self, num_sources: int, count: int, explore: float, draws: int, drop_below: float, patience: int
+        self,
+        num_sources: int,
+        count: int,
+        pool: int,
+        explore: float,
+        draws: int,
+        drop_below: float,
+        patience: int,
     ) -> None:
         super().__init__(num_sources, drop_below, patience)
-        self.need({"count >= 2": count >= 2, "0 < explore <= 1": 0 < explore <= 1, "draws >= 1": draws >= 1})
-        self.count, self.explore, self.settle_draws = count, explore, draws
+        self.need(
+            {"count >= 2": count >= 2, "pool >= count": pool >= count}
+            | {"0 < explore <= 1": 0 < explore <= 1, "draws >= 1": draws >= 1}
+        )
+        self.count, self.pool, self.explore, self.settle_draws = count, pool, explore, draws
         self.wins: Tensor
         self.p: Tensor
         self.register_buffer("wins", torch.zeros(num_sources, num_sources))
@@ -36,8 +48,9 @@ class Candidates(Dropping):
     def propose(self, n: int, rng: Generator) -> Tensor:
         kept = ~self.gone.cpu()
         q = (1 - self.explore) * self.probabilities().cpu() + self.explore * kept / kept.sum()
-        chosen = torch.multinomial(q.expand(n, -1), min(self.count, int(kept.sum())), generator=rng)
-        return torch.zeros(n, self.num_sources, dtype=torch.bool).scatter_(1, chosen, True).T
+        pool = torch.multinomial(q, min(self.pool, int(kept.sum())), generator=rng)
+        chosen = torch.multinomial(q[pool].expand(n, -1), min(self.count, len(pool)), generator=rng)  # (n, count)
+        return torch.zeros(n, self.num_sources, dtype=torch.bool).scatter_(1, pool[chosen], True).T
 
     @torch.no_grad()
     def update(self, scores: Tensor) -> None:

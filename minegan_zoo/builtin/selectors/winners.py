@@ -1,4 +1,4 @@
-"""The paper's selector and its learned variant: the best source of all is run. May import contracts only."""
+"""The paper's selector and its learned variant: the best source of all is run. May import contracts and dropping."""
 
 from __future__ import annotations
 
