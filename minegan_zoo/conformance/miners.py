@@ -117,8 +117,11 @@ def check_miner_labels(entry: MinerEntry) -> None:
 
 
 def check_miner_state_dict(entry: MinerEntry) -> None:
-    """The state_dict carries everything: loaded into a second build, it gives the same codes."""
+    """The state_dict carries everything, once: loaded into a second build, it gives the same codes."""
     for (_, first), (_, second) in zip(_miners(entry, seed=1), _miners(entry, seed=2), strict=True):
+        places = [tensor.data_ptr() for tensor in first.state_dict().values() if tensor.numel()]
+        if len(set(places)) < len(places):
+            raise RuleBroken("a tensor has two names in the state_dict", "register every part of the miner once")
         second.load_state_dict(first.state_dict())
         codes = _mine(first, _noise(3)), _mine(second, _noise(3))
         _same(*codes, "once reloaded", "keep every tensor that codes depend on as a parameter or a persistent buffer")

@@ -50,6 +50,10 @@ class FlowPart(Part):
     def __init__(self, space: LatentSpace, noise_dim: int, width: int, depth: int, num_classes: int) -> None:
         super().__init__(space, noise_dim)
         size = self.geometry.size
+        if space.prior in ("mapped", "class-embedding"):
+            raise MineganError(
+                f"the miner 'flow' needs a z that is drawn: normal, sphere or truncated, not {space.prior}"
+            )
         if not 2 <= size <= noise_dim:
             raise MineganError(
                 f"the miner 'flow' is invertible: base noise of {noise_dim} dimensions cannot fill a space of {size}; "
@@ -91,7 +95,10 @@ class Flow(PartwiseMiner):
 
     def __init__(self, flow: FlowPart, others: Mapping[str, Part], noise_dim: int, num_classes: int) -> None:
         super().__init__({"z": flow, **others}, noise_dim, num_classes)
-        self.flow = flow
+
+    @property
+    def flow(self) -> FlowPart:
+        return self.part("z")  # type: ignore[return-value]
 
     def log_density(self, code: Code, labels: Tensor | None = None) -> Tensor:
         """The log-density (n,) of code["z"], in nats, -inf outside a truncated prior's bounds.

@@ -15,8 +15,11 @@ from torch import Tensor, nn
 from minegan_zoo.contracts import LatentSpace
 
 TRUNCATED_AT = 2.0  # standard deviations, where the truncated normal of BigGAN ends
+LAST = 0.5 - 1e-16  # a code at the bound itself is taken for one about 8 standard deviations out
 FLOOR = 1e-4  # of the mean variance: directions without any stay open to learning
-RADII, REACH = 513, 2.0  # nodes of the integral over radii, exp(-REACH) to exp(REACH) times the prior's
+NODES = 257  # of the integral over radii; it begins between exp(-LEFT) and exp(RIGHT) times the prior's radius
+LEFT, RIGHT = 3.0, 4.0
+NEGLIGIBLE = 40.0  # nats below the largest term
 
 
 def geometry_of(space: LatentSpace, noise_dim: int) -> Geometry:
@@ -56,7 +59,7 @@ class Geometry(nn.Module):
         return free.reshape(-1, *self.shape)
 
     def inverse(self, code: Tensor) -> Tensor:
-        """(n, *shape) -> the coordinates (n, size); infinite outside the space."""
+        """(n, *shape) -> coordinates (n, size) that it comes from."""
         return code.flatten(1)
 
     def log_density(self, code: Tensor, log_free: Callable[[Tensor], Tensor]) -> Tensor:
@@ -71,16 +74,23 @@ class Sphere(Geometry):
         return (free * torch.rsqrt(free.square().mean(1, keepdim=True) + 1e-8)).reshape(-1, *self.shape)
 
     def log_density(self, code: Tensor, log_free: Callable[[Tensor], Tensor]) -> Tensor:
-        """Per unit of the sphere's area: the integral of the density along the ray, over log r, by the trapezoid rule.
+        """Per unit of the sphere's area: the integral of the density along the ray, over log t, by the trapezoid rule.
 
-        p(y) = integral of p_free(t y) t^d dlog t, since volume is r^(d-1) dr times the solid angle dA / r0^(d-1), and
-        with r = t r0 that leaves r0 t^d dlog t.
+        With y on the sphere of radius r0 and x = t y, volume is r0 t^(d-1) dt times area, so that
+        p(y) = integral of p_free(t y) r0 t^d dlog t. A coarse pass finds where that counts, a fine one sums it.
         """
-        log_t = torch.linspace(-REACH, REACH, RADII, dtype=code.dtype, device=code.device)
-        y = self.inverse(code)
-        terms = torch.stack([log_free(y * t.exp()) + self.size * t for t in log_t])  # (radii, n)
-        step = 2 * REACH / (RADII - 1)
-        return torch.logsumexp(terms, 0) + math.log(step * math.sqrt(self.size))
+        y, n = self.inverse(code), len(code)
+        # t^d takes the integrand to nothing on the left, any normal distribution does on the right
+        log_t = torch.linspace(-max(LEFT, NEGLIGIBLE / self.size), RIGHT, NODES).to(y)[:, None].expand(-1, n)
+        for _ in range(2):
+            terms = torch.stack([log_free(y * t.exp()[:, None]) + self.size * t for t in log_t])  # (nodes, n)
+            step = log_t[1] - log_t[0]
+            total = torch.logsumexp(terms, 0) + step.log()
+            counts = terms > terms.max(0).values - NEGLIGIBLE
+            low = log_t.masked_fill(~counts, torch.inf).min(0).values - step
+            high = log_t.masked_fill(~counts, -torch.inf).max(0).values + step
+            log_t = low + torch.linspace(0, 1, NODES).to(y)[:, None] * (high - low)
+        return total + math.log(self.size) / 2
 
 
 class Truncated(Geometry):
@@ -90,16 +100,15 @@ class Truncated(Geometry):
         return (quantile(free) * self.scale).reshape(-1, *self.shape)
 
     def inverse(self, code: Tensor) -> Tensor:
-        inside = torch.special.ndtr(code.flatten(1).double() / self.scale) - 0.5
-        return torch.special.ndtri(0.5 + inside / _share_inside()).to(code.dtype)
+        inside = (torch.special.ndtr(code.flatten(1).double() / self.scale) - 0.5) / _share_inside()
+        return torch.special.ndtri(0.5 + inside.clamp(-LAST, LAST)).to(code.dtype)
 
     def log_density(self, code: Tensor, log_free: Callable[[Tensor], Tensor]) -> Tensor:
+        inside = (code.flatten(1).abs() <= TRUNCATED_AT * self.scale * (1 + 1e-6)).all(1)
         free = self.inverse(code)
-        inside = free.isfinite()
-        free = free.where(inside, 0)
         # dq/dz = phi(z) inside / phi(q), with phi the normal density
         drop = (quantile(free).square() - free.square()) / 2 + math.log(_share_inside()) + math.log(self.scale)
-        return (log_free(free) - drop.sum(1)).where(inside.all(1), -torch.inf)
+        return (log_free(free) - drop.sum(1)).where(inside, -torch.inf)
 
 
 def _share_inside() -> float:
@@ -161,14 +170,6 @@ class Mapped(Geometry):
     def forward(self, free: Tensor) -> Tensor:
         rows = free.reshape(len(free), self.rows, -1)
         return (self.mean + self.gain * (rows @ self.basis.T)).reshape(-1, *self.shape)
-
-    def inverse(self, code: Tensor) -> Tensor:
-        rows = (code.reshape(len(code), self.rows, -1) - self.mean) / self.gain
-        return torch.linalg.solve(self.basis, rows.mT).mT.flatten(1)
-
-    def log_density(self, code: Tensor, log_free: Callable[[Tensor], Tensor]) -> Tensor:
-        volume = self.rows * torch.linalg.slogdet(self.basis)[1] + self.shape[-1] * self.gain.log().sum()
-        return log_free(self.inverse(code)) - volume
 
 
 class Embedded(Mapped):
