@@ -1,4 +1,4 @@
-"""The paper's rule among a few sources a u, so that a step does not cost more with more. May import contracts and dropping."""
+"""The paper's rule among a few sources a u, at the same cost with many. May import contracts and dropping."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The learned mixture: one source is drawn per u, its logits ascend an exact gradient. May import contracts, dropping, fixed."""
+"""The learned mixture: one source is drawn per u, its logits ascend a gradient. Imports contracts, dropping, fixed."""
 
 from __future__ import annotations
 
