@@ -14,7 +14,7 @@ SCALES = "*.affine.*,*.bn?.*,*norm*,output_layer.0.*"
 """What networks call the parameters that scale and shift their features."""
 
 
-def scale_shift(*, scales: str = SCALES, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
+def build_scale_shift(*, scales: str = SCALES, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
     """Adversarial adaptation of the generator's normalisation or modulation scales and shifts only.
 
     `scales` are comma-separated shell-style patterns of their names; a source without any gets a scale on every
@@ -25,7 +25,7 @@ def scale_shift(*, scales: str = SCALES, source_lr: float = 5e-4, critic_lr: flo
     return ScaleShift(scales, source_lr, critic_lr)
 
 
-def bsa(
+def build_bsa(
     *,
     scales: str = SCALES,
     perceptual: str = "critic",
@@ -49,7 +49,7 @@ def bsa(
     return BSA(scales, perceptual, layers, prior_weight, scale_weight, start, source_lr, code_lr, class_lr)
 
 
-def freezed(*, frozen: float = 0.5, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
+def build_freezed(*, frozen: float = 0.5, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
     """Finetuning with the critic's lower layers frozen.
 
     `frozen` is the share of the critic's groups, from the pixels on; the paper froze four of eight for StyleGAN.
@@ -59,7 +59,7 @@ def freezed(*, frozen: float = 0.5, source_lr: float = 5e-4, critic_lr: float = 
     return FreezeD(frozen, source_lr, critic_lr)
 
 
-def l2sp(
+def build_l2sp(
     *, weight: float = 0.1, critic_weight: float = 0.1, source_lr: float = 5e-4, critic_lr: float = 2e-3
 ) -> Strategy:
     """Finetuning with an L2 penalty on leaving the start.
@@ -71,7 +71,7 @@ def l2sp(
     return L2SP(weight, critic_weight, source_lr, critic_lr)
 
 
-def ewc(*, weight: float = 5e8, samples: int = 250, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
+def build_ewc(*, weight: float = 5e8, samples: int = 250, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
     """Finetuning with elastic weight consolidation: weights stay where the Fisher information says they matter.
 
     `weight` is lambda, `samples` how many images of the source the information is estimated from.
@@ -81,7 +81,7 @@ def ewc(*, weight: float = 5e8, samples: int = 250, source_lr: float = 5e-4, cri
     return EWC(weight, samples, source_lr, critic_lr)
 
 
-def cdc(
+def build_cdc(
     *,
     weight: float = 1000.0,
     pairs_of: int = 4,
@@ -102,7 +102,7 @@ def cdc(
     return CDC(weight, pairs_of, anchor_every, anchor_spread, patch_map, source_lr, critic_lr)
 
 
-def adam_fsig(
+def build_adam_fsig(
     *,
     probe_share: float = 0.25,
     modulated: float = 0.5,
@@ -122,7 +122,7 @@ def adam_fsig(
     return AdAM(probe_share, modulated, samples, styles, source_lr, critic_lr)
 
 
-def genda(*, strength: float = 0.5, miner_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
+def build_genda(*, strength: float = 0.5, miner_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
     """GenDA: an affine adaptor of z before the frozen generator, a new head on the frozen critic.
 
     `strength` shrinks the base noise in training (the diversity constraint; 1: none).
@@ -132,7 +132,7 @@ def genda(*, strength: float = 0.5, miner_lr: float = 5e-4, critic_lr: float = 2
     return GenDA(strength, miner_lr, critic_lr)
 
 
-def adaptor(latents: Mapping[str, LatentSpace], noise_dim: int) -> Miner:
+def build_adaptor(latents: Mapping[str, LatentSpace], noise_dim: int) -> Miner:
     """The miner of genda and bsa: an elementwise affine map of z, a learnt constant for the class."""
     from .adaptor import Adaptor
 
@@ -141,16 +141,16 @@ def adaptor(latents: Mapping[str, LatentSpace], noise_dim: int) -> Miner:
 
 @hookimpl
 def register_miners(register: Callable[[MinerEntry], None]) -> None:
-    register(MinerEntry("adaptor", adaptor))
+    register(MinerEntry("adaptor", build_adaptor))
 
 
 @hookimpl
 def register_strategies(register: Callable[[StrategyEntry], None]) -> None:
-    register(StrategyEntry("scale-shift", scale_shift))
-    register(StrategyEntry("bsa", bsa))
-    register(StrategyEntry("freezed", freezed))
-    register(StrategyEntry("l2sp", l2sp))
-    register(StrategyEntry("ewc", ewc))
-    register(StrategyEntry("cdc", cdc))
-    register(StrategyEntry("adam-fsig", adam_fsig))
-    register(StrategyEntry("genda", genda))
+    register(StrategyEntry("scale-shift", build_scale_shift))
+    register(StrategyEntry("bsa", build_bsa))
+    register(StrategyEntry("freezed", build_freezed))
+    register(StrategyEntry("l2sp", build_l2sp))
+    register(StrategyEntry("ewc", build_ewc))
+    register(StrategyEntry("cdc", build_cdc))
+    register(StrategyEntry("adam-fsig", build_adam_fsig))
+    register(StrategyEntry("genda", build_genda))

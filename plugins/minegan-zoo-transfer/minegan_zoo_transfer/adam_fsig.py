@@ -5,7 +5,7 @@ Imports contracts and this package's own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -70,10 +70,12 @@ class AdAM(Strategy):
         for index, source in enumerate(map(as_module, run.sources)):
             rates |= {f"sources/{index}:{name}": self.source_lr for name in names_within(source, KernelModulation)}
         if stage.name == "adapt":
-            rates |= {f"critic:{name}": self.critic_lr for name in _originals(critic) + _biases(critic)}
+            names = _originals(critic) + _biases(critic, modulations(critic))
+            rates |= {f"critic:{name}": self.critic_lr for name in names}
             for index, source in enumerate(map(as_module, run.sources)):
-                styles = [place.full_name for place in matching(source, self.styles) if place.name == "bias"]
-                rates |= {f"sources/{index}:{name}": self.source_lr for name in _originals(source) + styles}
+                styles = [name for name, each in modulations(source).items() if not each.convolution]
+                names = _originals(source) + _biases(source, styles)
+                rates |= {f"sources/{index}:{name}": self.source_lr for name in names}
         return rates
 
     def _style_weights(self, source: nn.Module) -> list[Place]:
@@ -139,10 +141,10 @@ def _originals(part: nn.Module) -> list[str]:
     return [f"{name.rpartition('.')[0]}.original" for name in modulations(part)]
 
 
-def _biases(part: nn.Module) -> list[str]:
-    """The names of the biases beside modulated weights."""
-    holders = {name.split(".parametrizations.")[0] for name in modulations(part)}
-    return [f"{holder}.bias" for holder in sorted(holders) if _has_bias(part.get_submodule(holder))]
+def _biases(part: nn.Module, modulated: Iterable[str]) -> list[str]:
+    """The names of the biases beside the weights under these modulations."""
+    holders = dict.fromkeys(name.split(".parametrizations.")[0] for name in modulated)
+    return [f"{holder}.bias" for holder in holders if _has_bias(part.get_submodule(holder))]
 
 
 def _has_bias(module: nn.Module) -> bool:

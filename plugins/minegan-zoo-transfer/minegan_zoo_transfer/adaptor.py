@@ -34,17 +34,12 @@ class Adaptor(nn.Module, Miner):
         self.shifts = nn.ParameterList(torch.zeros(space.shape) for space in latents.values())
         for index, space in enumerate(latents.values()):
             self.register_buffer(f"centre_{index}", torch.zeros(space.shape))
-            self.register_buffer(f"spread_{index}", torch.ones(()))
 
     @torch.no_grad()
     def start_from(self, draws: Code) -> None:
-        """Draws (m, *shape) of the prior: constants start at their mean, truncated spaces take their scale."""
-        for index, (name, space) in enumerate(self.latents.items()):
+        for index, name in enumerate(self.latents):
             if name in draws and name not in self.drawn:
                 self.get_buffer(f"centre_{index}").copy_(draws[name].mean(0))
-            elif name in draws and space.prior == "truncated":
-                unit = _cut(torch.randn(4096, generator=torch.Generator().manual_seed(0))).std()
-                self.get_buffer(f"spread_{index}").copy_(draws[name].std() / unit.to(draws[name]))
 
     def forward(self, u: Tensor, labels: Tensor | None = None) -> dict[str, Tensor]:
         code = {}
@@ -53,7 +48,7 @@ class Adaptor(nn.Module, Miner):
             if name in self.drawn:
                 start = u[:, : math.prod(space.shape)].reshape(-1, *space.shape)
                 if space.prior == "truncated":
-                    start = _cut(start) * self.get_buffer(f"spread_{index}")
+                    start = _cut(start) * space.scale
                 value = self.scales[self.drawn.index(name)] * start + value
                 if space.prior == "sphere":
                     value = F.normalize(value.flatten(1)).view_as(value) * math.sqrt(value[0].numel())

@@ -12,7 +12,7 @@ from .adapters import fold, names_of
 from .adaptor import Adaptor
 from .anchor import Anchor
 from .finetuning import free_scales
-from .genda import start_adaptors
+from .genda import check_miners
 from .layers import as_module
 from .reconstruction import Reconstruction
 from .scales import add_scales, scale_names
@@ -61,15 +61,15 @@ class BSA(Strategy):
         return (Stage("reconstruct", steps, rates, regularisers=self.regularisers, adversarial=False, select=False),)
 
     def prepare(self, stage: Stage, run: Run) -> None:
-        start_adaptors(run, "bsa")
+        check_miners(run, "bsa")
         for source in run.sources:
             add_scales(as_module(source), self.scales)
 
     def trainable(self, stage: Stage, run: Run) -> Mapping[str, float]:
         rates = {"regularisers": self.code_lr} | free_scales(run, self.scales, self.source_lr)
         for index, miner in enumerate(run.miners):
-            assert isinstance(miner, Adaptor)
-            rates |= {f"miners/{index}:{name}": self.class_lr for name in names_of(miner, miner.constants())}
+            if isinstance(miner, Adaptor):
+                rates |= {f"miners/{index}:{name}": self.class_lr for name in names_of(miner, miner.constants())}
         return rates
 
     def finish(self, run: Run) -> None:

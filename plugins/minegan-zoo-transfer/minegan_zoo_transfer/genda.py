@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Generator, Tensor
 
 from minegan_zoo.contracts import MineganError, Run, Stage, Strategy
@@ -16,8 +15,6 @@ from .adapters import names_of
 from .adaptor import Adaptor
 from .critic_head import head_of, redraw
 from .layers import as_module
-
-DRAWS = 512
 
 
 class GenDA(Strategy):
@@ -38,7 +35,7 @@ class GenDA(Strategy):
         return (Stage("adapt", steps, {"critic": self.critic_lr, "miners": self.miner_lr}),)
 
     def prepare(self, stage: Stage, run: Run) -> None:
-        start_adaptors(run, "genda")
+        check_miners(run, "genda")
         redraw(head_of(run), run.rng)
 
     def trainable(self, stage: Stage, run: Run) -> Mapping[str, float]:
@@ -49,13 +46,7 @@ class GenDA(Strategy):
         return self.strength * u
 
 
-def start_adaptors(run: Run, strategy: str) -> list[Adaptor]:
-    """Start the run's miners from their sources' priors; MineganError where they are no adaptors."""
-    found = []
-    for miner, source in zip(run.miners, run.sources, strict=True):
-        if not isinstance(miner, Adaptor):
-            raise MineganError(f"the strategy {strategy!r} is defined with the miner 'adaptor': choose miner='adaptor'")
-        keys = frozenset(miner.latents)
-        miner.start_from(source.prior(DRAWS, keys, torch.Generator().manual_seed(0)))
-        found.append(miner)
-    return found
+def check_miners(run: Run, strategy: str) -> None:
+    """MineganError where the run's miners are no adaptors."""
+    if not all(isinstance(miner, Adaptor) for miner in run.miners):
+        raise MineganError(f"the strategy {strategy!r} is defined with the miner 'adaptor': choose miner='adaptor'")
