@@ -32,9 +32,9 @@ def target() -> Tensor:
     return torch.randint(0, 256, (12, 3, 16, 16), generator=Generator().manual_seed(0), dtype=torch.uint8)
 
 
-def mine(out: Path, sources: list[Any], share: float = 0.3) -> mz.MinedGAN:
-    options = {**SETTINGS, "share": share, "mine_share": 0.25, "probes": 8}
-    return mz.mine(sources, target(), strategy="minegan++", steps=8, batch=4, out=out, options=options)
+def mine(out: Path, sources: list[Any], steps: int = 8) -> mz.MinedGAN:
+    options = {**SETTINGS, "share": 0.3, "mine_share": 0.25, "probes": 8}
+    return mz.mine(sources, target(), strategy="minegan++", steps=steps, batch=4, out=out, options=options)
 
 
 def found(out: Path) -> Mapping[str, Mapping[str, Tensor]]:
@@ -140,12 +140,12 @@ class Always(nn.Module):
 
 
 def by_hand(sources: list[Any], probabilities: list[float], drawn: list[Tensor]) -> Run:
-    """A run whose first source makes all samples; the images are kept in `drawn`."""
+    """A run whose first source makes all samples; what they are made of is kept in `drawn`."""
 
     def sample(n: int, rng: Generator) -> tuple[Tensor, dict[str, Tensor]]:
         z = torch.randn(n, 3, generator=rng)
-        drawn.append(sources[0].layer(z))
-        return drawn[-1].reshape(n, 1, 2, 2), {"z": z}
+        drawn.append(z)
+        return sources[0].layer(z).reshape(n, 1, 2, 2), {"z": z}
 
     rng = Generator().manual_seed(0)
     selector: Any = Always(probabilities)
@@ -156,11 +156,12 @@ def by_hand(sources: list[Any], probabilities: list[float], drawn: list[Tensor])
 def test_importance_is_what_the_score_would_lose() -> None:
     sources = [Dense(), Dense()]
     drawn: list[Tensor] = []
-    # the score is the sum of the outputs, so each neuron's part in it is its mean output
     first, second = importances(sources, by_hand(sources, [1.0, 0.0], drawn), probes=10)
-    assert [len(images) for images in drawn] == [4, 4, 4]
-    expected = torch.stack([images.mean(0).square() for images in drawn]).sum(0)
-    torch.testing.assert_close(first["layer"], expected.detach())
+    assert [len(z) for z in drawn] == [4, 4, 4]
+    # the score is the mean sum of the outputs w z + b: its slope in w is the mean z, in b it is one
+    weight, bias = sources[0].layer.weight.detach(), sources[0].layer.bias.detach()
+    expected = sum((weight * z.mean(0)).square().sum(1) + bias.square() for z in drawn)
+    torch.testing.assert_close(first["layer"], expected)
     assert second["layer"].tolist() == [0, 0, 0, 0]
     assert all(parameter.grad is None for parameter in sources[0].parameters())
 
@@ -224,7 +225,7 @@ def test_wrong_options_are_refused(options: dict[str, Any], words: str) -> None:
 def test_finetuning_leaves_what_does_not_matter_bit_for_bit(name: str, tmp_path: Path) -> None:
     source = mz.load_source(name)
     assert isinstance(source, nn.Module)
-    (mined,) = mine(tmp_path / "run", [source]).source_modules
+    (mined,) = mine(tmp_path / "run", [source], steps=4).source_modules
     free = found(tmp_path / "run")["0"]
     neurons = torch.cat(list(free.values()))
     assert int(neurons.sum()) == round(0.3 * len(neurons))

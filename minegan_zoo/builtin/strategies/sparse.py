@@ -22,10 +22,11 @@ class MineGANPlusPlus(MineGAN):
     """MineGAN whose finetuning frees only the neurons that matter for the target; the rest stays, bit for bit.
 
     The idea is MineGAN++'s (Wang et al., arXiv 2104.13742: sparse subnetwork selection); how it is measured is this
-    project's choice. A neuron's importance is the squared first-order Taylor estimate of what the critic's score s of
-    mined images would lose without its weights w, E[(sum_w w ds/dw)^2] (Molchanov et al., CVPR 2019, arXiv 1906.10771),
-    taken when mining has ended. It does not depend on how a layer is scaled, so one ranking holds for all layers of a
-    source, and the `share` on top is free.
+    project's choice. A neuron's importance is the first-order Taylor estimate of what the critic's score s of mined
+    images would lose without its weights w, E[sum_w (w ds/dw)^2] (Molchanov et al., CVPR 2019, arXiv 1906.10771), taken
+    when mining has ended. It does not depend on how a layer is scaled, so one ranking holds for all layers of a source,
+    and the `share` on top is free. The squares are taken before the sum: where outputs are normalised, as in StyleGAN2,
+    a filter's sum of w ds/dw is zero.
     """
 
     share: float
@@ -90,15 +91,15 @@ def importances(sources: Sequence[nn.Module], run: Run, probes: int) -> list[dic
         score = run.critic.forward(images).float().mean()
         gradients = torch.autograd.grad(score, list(parameters.values()), materialize_grads=True)
         with torch.no_grad():
-            losses = {
-                key: (parameter * gradient).float()
+            lost = {
+                key: (parameter * gradient).float().square()
                 for (key, parameter), gradient in zip(parameters.items(), gradients, strict=True)
             }
             sums = [
-                layer.sums({name: losses[index, name] for name in layer.parameters})
+                layer.sums({name: lost[index, name] for name in layer.parameters})
                 for (index, _), layer in layers.items()
             ]
-            total += torch.cat(sums).square()
+            total += torch.cat(sums)
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.broadcast(total, 0)  # kernels that add in any order must not make ranks disagree
     found: list[dict[str, Tensor]] = [{} for _ in sources]
