@@ -108,11 +108,12 @@ def mixture(
     sharpness: float = 2.0,
     drop_below: float = 0.3,
     patience: int = 40,
+    pool: int = 4,
 ) -> Selector:
     """A learned mixture: draws one source per u, so a step costs no more with more sources."""
     from minegan_zoo.builtin.selectors import Mixture
 
-    return Mixture(num_sources, rate, entropy, floor, warmup, memory, sharpness, drop_below, patience)
+    return Mixture(num_sources, rate, entropy, floor, warmup, memory, sharpness, drop_below, patience, pool)
 
 
 def candidates(

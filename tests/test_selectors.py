@@ -232,3 +232,13 @@ def test_sources_just_below_the_share_start_their_patience_anew() -> None:
     assert not selector.dropped().any()
     selector.update(first)
     assert selector.dropped().tolist() == [False, True]
+
+
+def test_a_mixture_of_many_sources_shares_a_batch_between_few_of_them_without_bias() -> None:
+    selector = mz.selectors.create("mixture", 16, pool=4)
+    rng = Generator().manual_seed(0)
+    batches = torch.stack([selector.propose(32, rng) for _ in range(500)])  # (500, 16, 32)
+    assert batches.sum(1).eq(1).all()
+    assert batches.any(2).sum(1).max() <= 4
+    assert (batches.float().mean((0, 2)) - 1 / 16).abs().max() < 0.02
+    assert mz.selectors.create("mixture", 4).propose(32, rng).any(1).all(), "few sources are all drawn"

@@ -12,7 +12,8 @@ from minegan_zoo.builtin.selectors.fixed import drawn_weights, stratified
 class Mixture(Dropping):
     """A learned mixture: one source is drawn per u, so a step costs no more with more sources.
 
-    Draws come from q = (1 - floor) p + floor / S, so that the critic does not forget what the losers look like. The
+    Draws come from q = (1 - floor) p + floor / S, so that the critic does not forget what the losers look like; where
+    more than `pool` sources are kept, a batch is shared by `pool` draws, for many small groups are slow to run. The
     logits of p ascend the exact gradient of sum_i p_i E[s_i] + entropy H(p): p_i (a_i - sum_j p_j a_j) with
     a_i = E[s_i] - entropy log p_i. E[s_i] is a running mean in units of the scores' running standard deviation, so that
     the rate means the same for every critic. Losers are dropped rather than only kept small, for then they come back:
@@ -30,14 +31,15 @@ class Mixture(Dropping):
         sharpness: float,
         drop_below: float,
         patience: int,
+        pool: int,
     ) -> None:
         super().__init__(num_sources, drop_below, patience)
         self.need(
             {"rate >= 0": rate >= 0, "entropy >= 0": entropy >= 0, "0 <= floor < 1": 0 <= floor < 1}
-            | {"warmup >= 0": warmup >= 0, "0 <= memory < 1": 0 <= memory < 1, "sharpness > 0": sharpness > 0}
+            | {"warmup >= 0": warmup >= 0, "0 <= memory < 1": 0 <= memory < 1, "sharpness > 0": sharpness > 0, "pool >= 1": pool >= 1}
         )
         self.rate, self.entropy, self.floor = rate, entropy, floor
-        self.warmup, self.memory, self.sharpness = warmup, memory, sharpness
+        self.warmup, self.memory, self.sharpness, self.pool = warmup, memory, sharpness, pool
         self.logits: Tensor
         self.means: Tensor
         self.spread: Tensor
@@ -51,7 +53,9 @@ class Mixture(Dropping):
 
     def propose(self, n: int, rng: Generator) -> Tensor:
         kept = ~self.gone
-        return stratified((1 - self.floor) * self._log_p().exp() + self.floor * kept / kept.sum(), n, rng)
+        q = (1 - self.floor) * self._log_p().exp() + self.floor * kept / kept.sum()
+        draws = n if kept.sum() <= self.pool else min(n, self.pool)
+        return stratified(q, draws, rng)[:, torch.arange(n) * draws // n]
 
     def critic_weights(self, scores: Tensor) -> Tensor:
         return drawn_weights(scores)
