@@ -10,17 +10,30 @@ from torch import Generator, Tensor
 from minegan_zoo.api import load_source
 from minegan_zoo.assembly import device_of
 from minegan_zoo.contracts import MineganError
-from minegan_zoo.minegan import CHUNK, MinedGAN
+from minegan_zoo.minegan import CHUNK, Choose, MinedGAN
 from minegan_zoo.recorder import save_grid
 from minegan_zoo.saved import is_model_folder, model_folder
 from minegan_zoo.sources import as_module
 
 
-def sample_images(reference: str, n: int, seed: int | None, device: str | None) -> Tensor:
-    """Images (n, C, H, W) in [-1, 1] of a run folder, a model folder, `hf-hub:...`, `name` or `name=weights`."""
+def sample_images(
+    reference: str,
+    n: int,
+    seed: int | None,
+    device: str | None,
+    class_name: str | None = None,
+    choose: Choose | None = None,
+) -> Tensor:
+    """Images (n, C, H, W) in [-1, 1] of a run folder, a model folder, `hf-hub:...`, `name` or `name=weights`.
+
+    `class_name` is one of a mined model's classes; `choose` says how it chooses its sources.
+    """
     place, folder = device_of(device), model_folder(reference)
     if is_model_folder(Path(folder)) or folder.startswith("hf-hub:"):
-        return MinedGAN.load(folder).to(place).sample(n, seed)
+        model = MinedGAN.load(folder).to(place)
+        return model.sample(n, seed, labels=_labels(model, class_name, n), choose=choose)
+    if class_name is not None or choose is not None:
+        raise MineganError(f"a class or a choice of sources is for mined models, and {reference} is none")
     if Path(reference).exists() and "=" not in reference:
         raise MineganError(
             f"{reference} holds no mined model; a source folder is sampled as FAMILY={reference}, an unfinished run "
@@ -36,6 +49,15 @@ def sample_images(reference: str, n: int, seed: int | None, device: str | None) 
     with torch.no_grad():
         images = [source.synthesize(source.prior(size, source.inputs[0], rng)).float().cpu() for size in sizes]
     return torch.cat(images).clamp(-1, 1)
+
+
+def _labels(model: MinedGAN, class_name: str | None, n: int) -> Tensor | None:
+    if class_name is None:
+        return None
+    if class_name not in model.class_names:
+        known = ", ".join(model.class_names) or "none: it was mined without labels"
+        raise MineganError(f"the model has no class {class_name!r}; its classes: {known}")
+    return torch.full((n,), model.class_names.index(class_name))
 
 
 def write_samples(images: Tensor, out: Path, *, separate: bool) -> Path:

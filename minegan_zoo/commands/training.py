@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +25,16 @@ Batch = Annotated[int | None, typer.Option(help="Images per step.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda; by default cuda where there is one.")]
 Limit = Annotated[int | None, typer.Option(help="Use this many images, a seeded subset.")]
+
+
+class Chooses(StrEnum):
+    """How samples choose their source."""
+
+    probability = "probability"
+    winner = "winner"
+
+
+Choose = Annotated[Chooses | None, typer.Option(help="How samples choose their source.")]
 Objective = Annotated[str | None, typer.Option(help="wgan-gp, logistic, hinge, ...")]
 Augmentation = Annotated[str | None, typer.Option(help="diffaugment, ...")]
 
@@ -48,7 +59,7 @@ def mine(
         bool | None,
         typer.Option("--labels/--no-labels", help="Condition on the target's class folders; by default if there are."),
     ] = None,
-    choose: Annotated[str | None, typer.Option(help="How samples choose their source: probability or winner.")] = None,
+    choose: Choose = None,
     drop_below: Annotated[
         float | None, typer.Option(help="Drop sources that stay below this many times the uniform share.")
     ] = None,
@@ -64,7 +75,8 @@ def mine(
         raise MineganError("name the sources and the images: minegan-zoo mine SOURCE... --target FOLDER --out RUN")
     given: dict[str, Any] = {
         "target": target, "steps": steps, "batch": batch, "seed": seed, "resolution": resolution, "limit": limit,
-        "test": test, "device": device, "labels": labels, "choose": choose,
+        "test": test, "device": device, "labels": labels,
+        "choose": choose.value if choose else None,
     }  # fmt: skip
     if drop_below is not None:
         set_ = [*(set_ or []), f"selector.drop_below={drop_below}"]
@@ -132,12 +144,15 @@ def sample(
     out: Annotated[Path, typer.Option(help="A PNG file, or a folder with --separate.")] = Path("samples.png"),
     separate: Annotated[bool, typer.Option(help="One file an image.")] = False,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same images.")] = None,
+    class_: Annotated[str | None, typer.Option("--class", help="One of the model's classes.")] = None,
+    choose: Choose = None,
     device: Device = None,
 ) -> None:
     """Write samples of a mined model, or of a source as it is."""
     from minegan_zoo.sampling import sample_images, write_samples
 
-    say(f"wrote {write_samples(sample_images(model, n, seed, device), out, separate=separate)}")
+    images = sample_images(model, n, seed, device, class_, choose.value if choose else None)
+    say(f"wrote {write_samples(images, out, separate=separate)}")
 
 
 def _run(config: RunConfig, out: Path | None, *, dry_run: bool) -> None:
