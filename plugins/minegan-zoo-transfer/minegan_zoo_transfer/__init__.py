@@ -71,10 +71,11 @@ def build_l2sp(
     return L2SP(weight, critic_weight, source_lr, critic_lr)
 
 
-def build_ewc(*, weight: float = 5e8, samples: int = 250, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
+def build_ewc(*, weight: float = 0.1, samples: int = 250, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
     """Finetuning with elastic weight consolidation: weights stay where the Fisher information says they matter.
 
-    `weight` is lambda, `samples` how many images of the source the information is estimated from.
+    `weight` is lambda in units of one over the mean information, whose size depends on the network; `samples` is how
+    many images of the source it is estimated from.
     """
     from .finetuning import EWC
 

@@ -123,7 +123,7 @@ class CDC(Finetuning):
         if self._anchored(step):
             return critic(images, labels)
         assert self.patches is not None
-        return self.patches.scores(critic, images, labels)
+        return self.patches.scores(images, labels)
 
     def _anchored(self, step: int) -> bool:
         return step % self.anchor_every == 0

@@ -22,6 +22,8 @@ from .fisher import fisher_diagonal
 from .layers import as_module
 from .scales import add_scales, scale_names
 
+TINY = 1e-30
+
 
 class Finetuning(Strategy):
     """TransferGAN (Wang et al., ECCV 2018): sources and critic are trained; what follows restricts it."""
@@ -93,17 +95,19 @@ class L2SP(Finetuning):
 
 
 class EWC(Finetuning):
-    """weight * sum F (w - w_S)^2 joins the sources' loss (Li et al., NeurIPS 2020, arXiv 2012.02780, section 3.3).
+    """lambda * sum F (w - w_S)^2 joins the sources' loss (Li et al., NeurIPS 2020, arXiv 2012.02780, section 3.3).
 
     F is the Fisher information of each weight under the source model: the mean squared gradient of log sigmoid(D(G(z)))
-    over single samples, with the critic that the run starts from.
+    over single samples, with the critic that the run starts from. Its size differs by orders of magnitude between
+    networks, so lambda is `weight` / mean(F).
     """
 
     def __init__(self, weight: float, samples: int, source_lr: float, critic_lr: float) -> None:
         super().__init__(source_lr, critic_lr)
         self.samples = samples
         self.fisher: list[Tensor] = []
-        self.regularisers = (Anchor(weight, of_sources, lambda: self.fisher),)
+        self.weight = weight
+        self.regularisers = (Anchor(weight, of_sources, lambda: [each / self._mean() for each in self.fisher]),)
 
     def stages(self, steps: int) -> tuple[Stage, ...]:
         (stage,) = super().stages(steps)
@@ -128,8 +132,10 @@ class EWC(Finetuning):
         self.fisher = [state[str(index)] for index in range(len(state))]
 
     def summary(self) -> Mapping[str, Any]:
-        mean = torch.cat([each.flatten() for each in self.fisher]).mean() if self.fisher else torch.zeros(())
-        return {"fisher_samples": self.samples, "mean_fisher": float(mean)}
+        return {"fisher_samples": self.samples, "lambda": float(self.weight / self._mean())}
+
+    def _mean(self) -> Tensor:
+        return torch.cat([each.flatten() for each in self.fisher]).mean().clamp(min=TINY)
 
 
 def free_scales(run: Run, scales: str, rate: float) -> dict[str, float]:

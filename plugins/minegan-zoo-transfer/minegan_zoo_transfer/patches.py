@@ -6,7 +6,6 @@ Imports contracts and this package's own.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor, nn
@@ -26,6 +25,7 @@ class PatchHead:
     def __init__(self, run: Run, side: int) -> None:
         """Adds the convolution; `side` 0 is an eighth of the image's, at least 8. Raises MineganError without a map."""
         critic, image = as_module(run.critic), run.critic.image
+        self.critic = critic
         self.side = side or max(8, image.resolution // 8)
         device = next(critic.parameters()).device
         blank = torch.zeros(1, image.channels, image.resolution, image.resolution, device=device)
@@ -41,12 +41,10 @@ class PatchHead:
         self.side = values.shape[-1]
         self.tapped.add_module(HEAD, _convolution(values.shape[1], run.rng).to(device))
 
-    def scores(
-        self, critic: Callable[[Tensor, Tensor | None], Tensor], images: Tensor, labels: Tensor | None
-    ) -> Tensor:
+    def scores(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """(n,): the mean score over an image's patches."""
-        with feature_maps([self.tapped]) as maps:
-            critic(images, labels)
+        with feature_maps([self.tapped]) as maps:  # of the critic itself: compiled code calls no hooks
+            self.critic(images, labels)
         patches: Tensor = self.tapped.get_submodule(HEAD)(maps[self.tapped])
         return patches.mean((1, 2, 3))
 

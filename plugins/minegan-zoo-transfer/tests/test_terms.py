@@ -94,7 +94,10 @@ def test_ewc_weighs_by_the_fisher_information_of_single_samples() -> None:
     step = torch.randn(4, 4)
     with torch.no_grad():
         source.weight += step
-    torch.testing.assert_close(stage.regularisers[0](batch_of(source)), 3.0 * (fisher * step.square()).sum())
+    torch.testing.assert_close(
+        stage.regularisers[0](batch_of(source)), 3.0 * (fisher / fisher.mean() * step.square()).sum()
+    )
+    assert strategy.summary()["lambda"] == pytest.approx(3.0 / fisher.mean().item())
     # saved and restored, it is not estimated again
     again = mz.strategies.create("ewc", weight=3.0, samples=6)
     again.restore(strategy.state())
