@@ -1,6 +1,7 @@
 """Whether a run on few images copies them, collapses or overfits its critic: numbers, and what to change.
 
-Distances are Euclidean between features, so they say what the extractor sees. May import data and metrics.
+Distances are Euclidean between features, so they say what the extractor sees. May import data, metrics
+and neighbours.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from minegan_zoo import metrics
 from minegan_zoo.data import to_float, to_uint8
+from minegan_zoo.neighbours import nearest
 
 Extract = Callable[[Tensor], Tensor]
 """Images uint8 (n, C, R, R) -> features (n, d)."""
@@ -26,8 +28,6 @@ LEAST_FOR_COPIES = 20
 """Real distances from which near copies are counted: one in twenty may be the nearest."""
 MOST = 4096
 """Of a larger set, so many evenly chosen images stand for its mean and leave-one-out distances."""
-AT_ONCE = 2**24
-"""Distances held in memory at a time: 64 MiB."""
 
 # Warnings begin where chance does not reach. Measured on draws of one class (ankle boots, the bundled features) as
 # training, held-out and sample images; "worst" is the one draw in a hundred farthest from the value in the middle.
@@ -151,17 +151,6 @@ def nearest_pairs(samples: Tensor, train: Tensor, count: int = PAIRS, extract: E
     """
     extract = extract or _pixels
     return _pairs(samples, train, nearest(extract(to_uint8(samples)), extract(train)), count)
-
-
-def nearest(points: Tensor, among: Tensor, rank: int = 1) -> tuple[Tensor, Tensor]:
-    """Distance (n,) of each point (n, d) to the `rank`-nearest `among` (N, d), and that one's index (n,)."""
-    distances, indices = [], []
-    for rows in points.split(max(1, AT_ONCE // len(among))):
-        exact = torch.cdist(rows, among, compute_mode="donot_use_mm_for_euclid_dist")  # equal points have distance 0
-        found = exact.topk(rank, largest=False)
-        distances.append(found.values[:, -1])
-        indices.append(found.indices[:, -1])
-    return torch.cat(distances), torch.cat(indices)
 
 
 def mean_distance(points: Tensor) -> float:

@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from minegan_zoo import metrics, watch
+from minegan_zoo import metrics, neighbours, watch
 from minegan_zoo.data import to_float
-from minegan_zoo.watch import Watch, mean_distance, nearest, nearest_pairs, warnings
+from minegan_zoo.neighbours import nearest
+from minegan_zoo.watch import Watch, mean_distance, nearest_pairs, warnings
 
 FINE = {"memorisation": 0.9, "near_copies": 0.1, "diversity": 0.9, "critic_overfit": 0.2, "critic_overfit_error": 0.1}
 
@@ -98,7 +99,7 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     every = (points[:, None] - among).norm(dim=2)
     assert torch.allclose(distances, every.min(1).values) and torch.equal(indices, every.argmin(1))
     assert torch.allclose(nearest(points, among, rank=2)[0], every.sort(1).values[:, 1])
-    monkeypatch.setattr(watch, "AT_ONCE", 100)
+    monkeypatch.setattr(neighbours, "AT_ONCE", 100)
     chunked = nearest(points, among)
     assert torch.equal(chunked[0], distances) and torch.equal(chunked[1], indices)
 
