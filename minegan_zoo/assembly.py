@@ -21,7 +21,15 @@ from minegan_zoo.data import ImageSet, hold_out, load_images
 from minegan_zoo.method import Method
 from minegan_zoo.minegan import MinedGAN, Recipe
 from minegan_zoo.saved import build_miner, open_any, takes_classes
-from minegan_zoo.sources import as_module, canonical_image, key_set, load_source, noise_dim_of
+from minegan_zoo.sources import (
+    as_module,
+    canonical_image,
+    key_set,
+    load_source,
+    match_groups,
+    named_groups,
+    noise_dim_of,
+)
 
 PRIOR_DRAWS = 4096
 
@@ -133,6 +141,11 @@ def assemble(
     selector = registry.selectors.create(config.selector.name, len(sources), **config.selector.options)
     model = MinedGAN(sources, miners, selector, image, noise_dim, critic, images.class_names)
     model.recipe = recipe
+    if type(strategy).prepare is Strategy.prepare:  # else parts may come that patterns name
+        for stage in stages:
+            groups = named_groups(sources, miners, critic, stage)
+            for pattern in stage.train:
+                match_groups(pattern, groups)
     method = Method(
         strategy,
         critic,
