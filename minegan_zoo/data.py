@@ -33,6 +33,8 @@ RESIZE = "pillow-lanczos, centre crop"
 
 LEAST_TO_SPLIT = 20
 """With fewer images every one is needed for training."""
+LEAST_HELD_OUT = 5
+"""With fewer a kernel distance says nothing."""
 
 UNREADABLE = (
     OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, AttributeError, RuntimeError,
@@ -72,13 +74,13 @@ class ImageSet:
 
 
 def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet | None]:
-    """Split into what is trained on and what is not: `share` of the images, by `seed`, at least 4 and at most 500.
+    """Split into what is trained on and what is not: `share` of the images, by `seed`, at least 5 and at most 500.
 
     Nothing is held out of fewer than 20 images. An image that occurs twice stays on one side.
     """
     import torch
 
-    count = min(500, max(4, round(share * len(images))))
+    count = min(500, max(LEAST_HELD_OUT, round(share * len(images))))
     if share == 0 or len(images) < LEAST_TO_SPLIT:
         return images, None
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed)).tolist()
