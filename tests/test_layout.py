@@ -22,7 +22,7 @@ IMPORTS = {
     "stopping": "",
     "run_folder": "",
     "neighbours": "",
-    "metrics": "",
+    "metrics": "contracts neighbours",
     "compiling": "",
     "charts": "",
     "method": "contracts",
@@ -52,7 +52,6 @@ IMPORTS = {
     "watch": "neighbours metrics data",
     "gallery": "sources recorder data checkpoint minegan watch",
     "extractors": "contracts",
-    "evaluation": "contracts metrics data extractors",
     "results": "contracts run_folder config",
     "assembly": "contracts registry method sources adoption config data minegan saved",
     "converting": "contracts registry weights sources",
@@ -70,15 +69,18 @@ IMPORTS = {
     "curves": "charts results",
     "provenance": "run_folder settings results wording account",
     "report": "run_folder results wording account curves provenance",
+    "samplers": "contracts data",
+    "evaluation": "contracts metrics data extractors samplers",
     "running": (
         "contracts registry stopping run_folder compiling sources processes recorder config batches minegan "
-        "saved watch gallery extractors evaluation assembly trainer report"
+        "saved watch gallery extractors assembly trainer report evaluation"
     ),
     "api": "contracts run_folder config minegan saved evaluation running",
     "sampling": "contracts sources recorder minegan saved assembly api",
     "commands": "contracts registry config converting demo running sampling",
     "cli": "contracts commands",
     "__init__": "contracts registry minegan api",
+    "__main__": "cli",
 }
 LATER = {("minegan", "saved")}
 """Imported inside a function, against the order: `MinedGAN.save` and `MinedGAN.load` stand on the class."""
