@@ -54,7 +54,7 @@ class MappedFile:
             return torch.frombuffer(blob, dtype=dtype)
         self.budget.copy(len(blob))
         copy = torch.empty(len(blob) // dtype.itemsize, dtype=dtype)
-        target = copy.view(torch.uint8).numpy()
+        target = np.asarray(_Memory(copy))
         if mapped:  # by a read, so that the mapped pages do not take memory too
             self._read(offset, target.data)
         else:
@@ -78,6 +78,15 @@ class MappedFile:
             if not count:
                 raise MineganError("became shorter while it was read")
             target = target[count:]
+
+
+class _Memory:
+    """A tensor's bytes for numpy. After `Tensor.numpy` its storage would pass for memory that torch does not own."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor = tensor
+        place = (tensor.data_ptr(), False)  # not only to be read
+        self.__array_interface__ = {"data": place, "shape": (tensor.nbytes,), "typestr": "|u1", "version": 3}
 
 
 def _address(blob: Blob) -> int:

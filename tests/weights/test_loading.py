@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 from minegan_zoo.contracts import MineganError
-from minegan_zoo.weights import load_strict
+from minegan_zoo.weights import load_strict, read_checkpoint
 
 
 def test_loads_and_keeps_dtype() -> None:
@@ -23,6 +25,31 @@ def test_meta_modules_get_their_own_copy() -> None:
     load_strict(net, tensors, "file.pt")
     tensors["weight"].zero_()
     assert net(torch.ones(1, 2)).tolist() == [[2.0, 2.0, 2.0]] and net.weight.requires_grad
+
+
+def test_adopted_tensors_are_copied_only_where_they_share_memory(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        net = nn.Sequential(nn.Linear(2, 3), nn.Linear(2, 3), nn.Linear(2, 3, bias=False))
+    weight, biases = torch.randn(3, 2), torch.randn(2, 3)
+    tensors = {"0.weight": weight, "1.weight": weight, "0.bias": biases[0], "1.bias": biases[1]}
+    torch.save(torch.randn(3, 2), tmp_path / "x.pt")
+    tensors["2.weight"] = read_checkpoint(tmp_path / "x.pt")  # lies in the file
+    load_strict(net, tensors, "file.pt", adopt=True)
+    adopted = [name for name, value in net.named_parameters() if value.data_ptr() == tensors[name].data_ptr()]
+    assert adopted == ["0.weight"]
+    assert all(torch.equal(value, tensors[name]) for name, value in net.named_parameters())
+
+
+def test_what_reading_had_to_copy_is_adopted(tmp_path: Path) -> None:
+    """A legacy file's numbers begin where its pickle ends: seldom where they can be used as they lie."""
+    adopted = []
+    for length in range(1, 5):
+        name, file = "x" * length, tmp_path / "x.pt"
+        torch.save({name: torch.randn(3, 2)}, file, _use_new_zipfile_serialization=False)
+        net, tensors = nn.ParameterDict({name: torch.empty(3, 2, device="meta")}), read_checkpoint(file)
+        load_strict(net, tensors, "x.pt", adopt=True)
+        adopted.append(net[name].data_ptr() == tensors[name].data_ptr())
+    assert sorted(adopted) == [False, True, True, True]
 
 
 def test_buffers_that_nothing_fills_are_named() -> None:
