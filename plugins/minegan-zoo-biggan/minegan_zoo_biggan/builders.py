@@ -195,10 +195,11 @@ def _load(weights: Path, deep: bool, facts: Mapping[str, Any], hints: Hints, tru
         if value is not None and value != (held := _facts(plan)[name]):
             raise MineganError(f"{weights} has {name}={held}, not {value}: leave the option out")
     source = assemble(plan, checkpoint.discriminator, truncation)
-    load_strict(source, checkpoint.tensors, f"the generator in {weights}")
+    load_strict(source, checkpoint.tensors, f"the generator in {weights}", adopt=True)
     critic = source.own_critic()
     if critic is not None and checkpoint.discriminator_tensors is not None:
-        load_strict(critic, checkpoint.discriminator_tensors, f"the discriminator in {weights}")
+        whose = f"the discriminator in {weights}"
+        load_strict(critic, checkpoint.discriminator_tensors, whose, adopt=True)
     # only Hugging Face's files hold rows of batch-norm statistics, one a truncation
     source.checkpoint_format = "Hugging Face pytorch-pretrained-BigGAN" if plan.statistics else "ajbrock/BigGAN-PyTorch"
     return source

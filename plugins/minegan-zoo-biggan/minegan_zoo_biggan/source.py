@@ -116,12 +116,12 @@ class BigGAN(nn.Module, GeneratorSource):
             for layer in layers:  # type: ignore[attr-defined]
                 h = layer(h) if isinstance(layer, Attention) else layer(h, condition)
         rgb = self.output_layer["2"](self.act(self.output_layer["0"](h)))
-        return torch.tanh(rgb.float())
+        return torch.tanh(rgb.float()).contiguous()
 
     def _feature_map(self, start: Tensor) -> Tensor:
         width = self.plan.bottom
         if self.plan.hub_order:
-            return rearrange(start, "n (h w c) -> n c h w", h=width, w=width)
+            return rearrange(start, "n (h w c) -> n c h w", h=width, w=width).contiguous()
         return rearrange(start, "n (c h w) -> n c h w", h=width, w=width)
 
     def _only_class(self, n: int) -> Tensor:

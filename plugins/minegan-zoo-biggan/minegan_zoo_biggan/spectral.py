@@ -7,6 +7,7 @@ through sigma with u and v held fixed. With a stored v (torch's own `spectral_no
 from __future__ import annotations
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,6 +15,10 @@ from torch.nn import functional as F
 def full_precision(tensor: Tensor) -> torch.autocast:
     """Keeps what is numerically fragile out of autocast."""
     return torch.autocast(tensor.device.type, enabled=False)
+
+
+FEW_PIXELS = 256
+"""In a batch. Below, enlarging the input costs less than the wider kernel."""
 
 
 class SpectralNorm(nn.Module):
@@ -43,8 +48,20 @@ class SpectralNorm(nn.Module):
 
     def normalised(self) -> Tensor:
         """The weight over sigma, float32."""
+        sigma = self.sigma()
+        return self.weight if sigma is None else self.weight / sigma
+
+    def divided(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(x, weight), the smaller of the two divided by sigma: a layer is linear in both."""
+        sigma = self.sigma()
+        if sigma is None:
+            return x, self.weight
+        return (x / sigma, self.weight) if x.numel() < self.weight.numel() else (x, self.weight / sigma)
+
+    def sigma(self) -> Tensor | None:
+        """The largest singular value, (); None without spectral norm."""
         if self.spectral == "none":
-            return self.weight
+            return None
         with full_precision(self.weight):
             matrix = self.weight.flatten(1)
             if self.spectral == "stored" and not self.training:
@@ -57,7 +74,7 @@ class SpectralNorm(nn.Module):
                 sigma = stretched @ u.t()
                 if self.training:
                     self._store(u, v)
-            return self.weight / sigma.reshape(())
+            return sigma.reshape(())
 
     @torch.no_grad()
     def _store(self, u: Tensor, v: Tensor) -> None:
@@ -79,13 +96,29 @@ class Conv2d(SpectralNorm):
         self.padding, self.resample = size // 2, resample
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.normalised()
-        if self.resample == "up":
-            kernel = _spread(weight.flip(2, 3)).transpose(0, 1)
-            return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
         if self.resample == "down":
-            return F.conv2d(x, _spread(weight) / 4, self.bias, stride=2, padding=1)
+            kernel = rearrange(self._spread(False) / 4, "i (h w) o -> o i h w", h=4)
+            return F.conv2d(x, kernel, self.bias, stride=2, padding=1)
+        if self.resample == "up":
+            if x.shape[0] * x.shape[2] * x.shape[3] >= FEW_PIXELS:
+                kernel = rearrange(self._spread(True), "i (h w) o -> i o h w", h=4)
+                return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
+            x = F.interpolate(x, scale_factor=2, mode="nearest")
+        x, weight = self.divided(x)
         return F.conv2d(x, weight, self.bias, padding=self.padding)
+
+    def _spread(self, flipped: bool) -> Tensor:
+        """The sum of the normalised 3x3 kernel's copies at the four corners of a 4x4 one, (in, 16, out).
+
+        It is linear in the kernel's 9 numbers: one matrix product does it all.
+        """
+        sigma = self.sigma()
+        with full_precision(self.weight):
+            wide = F.pad(torch.eye(9, device=self.weight.device).reshape(9, 3, 3), (1, 1, 1, 1))
+            sums = wide[:, 1:, 1:] + wide[:, 1:, :-1] + wide[:, :-1, 1:] + wide[:, :-1, :-1]  # (9, 4, 4)
+            matrix = rearrange(sums.flip(0) if flipped else sums, "k h w -> (h w) k").to(self.weight.dtype)
+            matrix = matrix if sigma is None else matrix / sigma
+            return matrix @ rearrange(self.weight, "o i h w -> i (h w) o")
 
 
 class ImageConv2d(Conv2d):
@@ -97,14 +130,8 @@ class ImageConv2d(Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         assert self.bias is not None
-        return F.conv2d(x, self.normalised()[: self.channels], self.bias[: self.channels], padding=1)
-
-
-def _spread(kernel: Tensor) -> Tensor:
-    """The sum of a 3x3 kernel's copies at the four corners of a 4x4 one."""
-    padded = F.pad(kernel, (1, 1, 1, 1))
-    rows = padded[:, :, 1:] + padded[:, :, :-1]
-    return rows[..., 1:] + rows[..., :-1]
+        x, weight = self.divided(x)
+        return F.conv2d(x, weight[: self.channels], self.bias[: self.channels], padding=1)
 
 
 class Linear(SpectralNorm):
@@ -112,7 +139,8 @@ class Linear(SpectralNorm):
         super().__init__((outputs, inputs), bias, spectral, eps)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.normalised(), self.bias)
+        x, weight = self.divided(x)
+        return F.linear(x, weight, self.bias)
 
 
 class Table(SpectralNorm):
@@ -122,4 +150,7 @@ class Table(SpectralNorm):
         super().__init__((rows, width), False, spectral, eps)
 
     def forward(self, rows: Tensor) -> Tensor:
-        return rows @ self.normalised() if rows.is_floating_point() else F.embedding(rows, self.normalised())
+        if not rows.is_floating_point():
+            return F.embedding(rows, self.normalised())
+        rows, weight = self.divided(rows)
+        return rows @ weight

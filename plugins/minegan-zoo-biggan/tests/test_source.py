@@ -174,7 +174,7 @@ def test_training_updates_statistics_and_evaluation_does_not(source: GeneratorSo
     seen: dict[torch.nn.Module, torch.Tensor] = {}
     norms = {name: module for name, module in source.named_modules() if isinstance(module, BatchStatistics)}
     for module in norms.values():
-        module.register_forward_hook(lambda module, inputs, output: seen.setdefault(module, inputs[0].detach()))
+        module.register_forward_hook(lambda module, inputs, output: seen.update({module: inputs[0].detach()}))
     images = source.synthesize(code)
     for name, module in norms.items():
         x = seen[module]

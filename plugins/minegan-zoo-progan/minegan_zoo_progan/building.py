@@ -90,10 +90,10 @@ def filled(checkpoint: Checkpoint, weights: Path) -> ProGAN:
         raise MineganError(f"{weights}: discriminator and config disagree; save the source again")
     with torch.device("meta"):
         source = from_plan(checkpoint.plan)
-    load_strict(source, checkpoint.generator, f"{weights}: generator")
+    load_strict(source, checkpoint.generator, f"{weights}: generator", adopt=True)
     critic = source.own_critic()
     if critic is not None and checkpoint.critic is not None:
-        load_strict(critic, checkpoint.critic, f"{weights}: discriminator")
+        load_strict(critic, checkpoint.critic, f"{weights}: discriminator", adopt=True)
     return source
 
 

@@ -16,6 +16,7 @@ from minegan_zoo.contracts import GeneratorSource, MineganError, Shared
 from .architecture import GeneratorPlan, ProGANPlan
 from .critic import ProGANCritic
 from .layers import Embedding, EnlargingConv2d, EqualConv2d, EqualLinear, pixel_norm
+from .layout import fast_layout
 
 if TYPE_CHECKING:
     from minegan_zoo.contracts import Code
@@ -23,15 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Activation:
-    """Leaky ReLU and pixel norm, in the dialect's order."""
+    """Leaky ReLU and pixel norm, in the dialect's order. Overwrites its input."""
 
     leak: float
     norm_first: bool
 
     def __call__(self, x: Tensor) -> Tensor:
         if self.norm_first:
-            return F.leaky_relu(pixel_norm(x), self.leak)
-        return pixel_norm(F.leaky_relu(x, self.leak))
+            return F.leaky_relu_(pixel_norm(x), self.leak)
+        return pixel_norm(F.leaky_relu_(x, self.leak))
 
 
 class StartBlock(nn.Module):
@@ -65,7 +66,7 @@ class Block(nn.Module):
         self.conv1 = EqualConv2d(outputs, outputs, 3, _gain(plan), plan.style.scaled_bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.activate(self.conv1(self.activate(self.conv0(x))))
+        return self.activate(self.conv1(self.activate(self.conv0(fast_layout(x)))))
 
 
 def _gain(plan: GeneratorPlan) -> float | None:
@@ -118,7 +119,7 @@ class ProGAN(nn.Module, GeneratorSource):
                 image = F.interpolate(self.to_rgb[str(resolution)](x), scale_factor=2.0, mode="nearest")
         new = self.to_rgb[str(plan.image.resolution)](x)
         image = new if image is None else plan.alpha * new + (1.0 - plan.alpha) * image
-        return (image.tanh() if plan.tanh else image).float()
+        return (image.tanh() if plan.tanh else image).float().contiguous()
 
     def _latent(self, code: Code) -> Tensor:
         """(n, start block's inputs): pixel norm on z, or on z and class together where the dialect does so."""

@@ -14,7 +14,7 @@ _FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], float, bool]] = {
     # name: function, gain, whether f(a x) = a f(x) for a > 0
     "linear": (lambda x: x, 1.0, True),
     "relu": (F.relu, sqrt(2), True),
-    "lrelu": (lambda x: F.leaky_relu(x, 0.2), sqrt(2), True),
+    "lrelu": (lambda x: F.leaky_relu_(x, 0.2), sqrt(2), True),
     "tanh": (F.tanh, 1.0, False),
     "sigmoid": (F.sigmoid, 1.0, False),
     "elu": (F.elu, 1.0, False),

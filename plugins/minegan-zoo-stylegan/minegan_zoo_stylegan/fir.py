@@ -24,7 +24,9 @@ class Fir(nn.Module):
         super().__init__()
         # backwards, because torch correlates and filters convolve
         line = [tap / sum(taps) for tap in reversed(taps)]
-        self.register_buffer("kernel", torch.tensor([[a * b for b in line] for a in line]), persistent=False)
+        device = "cpu" if torch.get_default_device().type == "meta" else None  # no file will fill it in
+        kernel = torch.tensor([[a * b for b in line] for a in line], device=device)
+        self.register_buffer("kernel", kernel, persistent=False)
         self.size = len(taps)
 
     def blur(self, x: Tensor, before: int, after: int, gain: float = 1.0) -> Tensor:

@@ -66,16 +66,22 @@ class StyledConv(ModulatedConv):
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
         """x (n, in, h, h), w (n, w_dim), noise (n or 1, 1, H, H) -> (n, out, H, H), H = `resolution`."""
         gain = self.activation.before
-        style = self.affine(w)
         with torch.autocast(x.device.type, enabled=False):
-            weight = self.weight * self.scale
-            norm = style.square() @ weight.square().sum(dim=(2, 3)).t()  # (n, out)
-            demodulation = (norm + 1e-8).rsqrt() * gain
-            shift = self.bias[:, None, None] * gain
+            style = self.affine(w) * self.scale
+            squares = self.weight.square().flatten(1)  # (out, in * size^2)
+            norm = F.linear(style.square().repeat_interleave(self.weight[0, 0].numel(), 1), squares)  # (n, out)
+            demodulation = (norm + 1e-8).rsqrt()[:, :, None, None] * gain
+            bias = self.bias[:, None, None] * gain
+            scaled = None
             if noise is not None and self.noise_strength is not None:
-                shift = shift + noise * (self.noise_strength * gain)
-        x = self._convolve(x * style[:, :, None, None].to(x.dtype), weight)
-        return self.activation(torch.addcmul(shift.to(x.dtype), x, demodulation[:, :, None, None].to(x.dtype)))
+                scaled = noise * (self.noise_strength * gain)
+        x = self._convolve(x * style[:, :, None, None].to(x.dtype), self.weight)
+        # one new feature map, then in place: fresh memory costs more than the arithmetic
+        if scaled is None:
+            x = torch.addcmul(bias.to(x.dtype), x, demodulation.to(x.dtype))
+        else:
+            x = torch.addcmul(scaled.to(x.dtype), x, demodulation.to(x.dtype)).add_(bias.to(x.dtype))
+        return self.activation(x)
 
     def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
         size = weight.shape[-1]

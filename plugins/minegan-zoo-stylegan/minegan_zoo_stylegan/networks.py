@@ -81,24 +81,28 @@ class Networks:
                     raise MineganError(f"{whose} holds tensors that do not fit its description: {listed(unfit)}")
 
     def source(self, sampling: Sampling, whose: str) -> StyleSource:
-        source = self.config.network(sampling)
-        load_strict(source, self.generator, f"{whose} (generator)")
+        source = blank_of(self.config, whose, sampling)
+        load_strict(source, _in_float32(self.generator), f"{whose} (generator)", adopt=True)
         critic = source.own_critic()
         if isinstance(critic, nn.Module) and self.critic is not None:
-            load_strict(critic, self.critic, f"{whose} (discriminator)")
+            load_strict(critic, _in_float32(self.critic), f"{whose} (discriminator)", adopt=True)
             critic.eval()
         source.finish_loading()
         source.checkpoint_format = self.checkpoint_format
         return source.eval()
 
 
-def blank_of(config: Config, whose: str) -> StyleSource:
+def blank_of(config: Config, whose: str, sampling: Sampling | None = None) -> StyleSource:
     """The network of `config` without memory: names and shapes only."""
     try:
         with torch.device("meta"):
-            return config.network(Sampling())
+            return config.network(sampling or Sampling())
     except (RuntimeError, TypeError, ValueError, OverflowError) as error:
         raise MineganError(f"{whose} describes an impossible network ({error}): it is damaged") from error
+
+
+def _in_float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.float() for name, tensor in tensors.items()}
 
 
 def _selected(network: nn.Module, tensors: Mapping[str, Tensor], whose: str) -> dict[str, Tensor]:

@@ -51,9 +51,8 @@ def read(path: Path, config: type[Config], *, ema: bool, mapping_lr: float | Non
         whose = f"{file} looks like {likely.words}"
         raise MineganError(f"{whose}: load it as {likely.family}" if likely.family else f"{whose}, not {config.family}")
     networks = _networks(tree, likely.layout, config.family, ema, mapping_lr, file)
-    return replace(
-        networks, checkpoint_format=f"{'NVIDIA' if likely.layout == 'nvidia' else 'rosinality'} {config.family}"
-    )
+    whose = "NVIDIA" if likely.layout == "nvidia" else "rosinality"
+    return replace(networks, checkpoint_format=f"{whose} {config.family}")
 
 
 def _networks(tree: Any, layout: str, family: str, ema: bool, mapping_lr: float | None, file: Path) -> Networks:

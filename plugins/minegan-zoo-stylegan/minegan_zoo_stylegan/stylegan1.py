@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from minegan_zoo.contracts import ImageSpec
 
 from .fir import Fir
+from .layout import fast_layout
 from .linear import EqualLinear
 
 
@@ -101,9 +102,10 @@ class StyleLayer(nn.Module):
         nn.init.ones_(self.affine.bias[: len(self.noise_weight)])
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None) -> Tensor:
+        """Overwrites x."""
         if noise is not None:
-            x = x + ((self.noise_weight * self.noise_scale)[:, None, None] * noise).to(x.dtype)
-        x = F.leaky_relu(x, 0.2).float()
+            x = x.addcmul_((self.noise_weight * self.noise_scale)[:, None, None].to(x.dtype), noise.to(x.dtype))
+        x = F.leaky_relu_(x, 0.2).float()
         scale, shift = self.affine(w)[:, :, None, None].chunk(2, dim=1)
         variance, mean = torch.var_mean(x, dim=(2, 3), correction=0, keepdim=True)
         scale = scale * (variance + 1e-5).rsqrt()
@@ -140,7 +142,7 @@ class Block1(nn.Module):
                 part.reset_parameters()
 
     def forward(self, x: Tensor | None, w: Tensor, noise: Tensor | None) -> Tensor:
-        x = self.const.expand(len(w), -1, -1, -1) if x is None else self.blur.blur(self.up(x), 1, 1)
+        x = self.const.repeat(len(w), 1, 1, 1) if x is None else self.blur.blur(self.up(fast_layout(x)), 1, 1)
         x = self.style0(x, w, noise)
         y: Tensor = self.style1(self.conv(x), w, noise)
         return y

@@ -14,6 +14,7 @@ from minegan_zoo.contracts import ImageSpec, MineganError
 
 from .activation import Activation
 from .fir import Fir
+from .layout import fast_layout
 from .modulation import StyledConv, ToRGB
 
 Architecture = Literal["orig", "skip", "resnet"]
@@ -105,7 +106,7 @@ class SynthesisBlock(nn.Module):
         """`ws` are one a convolution and one for the RGB output, `noise` one a convolution."""
         if x is None:
             x = self.const.expand(ws[0].shape[0], -1, -1, -1)
-        skip = x
+        skip = x = fast_layout(x)
         for conv, w, map_ in zip(self.convs, ws, noise, strict=False):
             x = conv(x, w, map_)
         if self.residual:
@@ -155,4 +156,4 @@ class Synthesis2(nn.Module):
             x, image = block(x, image, ws[:, at : at + count + 1].unbind(1), noise[at : at + count])
             at += count
         assert image is not None
-        return image
+        return image.contiguous()

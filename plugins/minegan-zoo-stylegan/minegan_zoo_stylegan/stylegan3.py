@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from minegan_zoo.contracts import ImageSpec
 
+from .layout import fast_layout
 from .linear import EqualLinear
 from .resample import FilterPlan, downsample, upsample
 
@@ -159,7 +160,7 @@ class FilteredLayer(nn.Module):
         x = torch.addcmul(self.bias[:, None, None].to(dtype), x.to(dtype), scale[:, :, None, None].to(dtype))
         x = upsample(x, self.up_filter, plan.up, plan.padding, 1.0 if plan.rgb else sqrt(2))
         if not plan.rgb:
-            x = F.leaky_relu(x, 0.2)
+            x = F.leaky_relu_(x, 0.2)
         if plan.clamp is not None:
             x = x.clamp(-plan.clamp, plan.clamp)
         return downsample(x, self.down_filter, plan.down)
@@ -199,5 +200,5 @@ class Synthesis3(nn.Module):
     def forward(self, ws: Tensor, noise: Sequence[Tensor | None]) -> Tensor:
         x = self.input(ws[:, 0])
         for layer, w in zip(self.layers, ws[:, 1:].unbind(1), strict=True):
-            x = layer(x, w)
-        return x * self.output_scale
+            x = layer(fast_layout(x), w)
+        return (x * self.output_scale).contiguous()
