@@ -1,36 +1,31 @@
 """Model -> samples -> features -> records: every number says how it was measured, and whether training saw its images.
 
-May import config and data, metrics and extractors. Models are anything that samples.
+May import contracts, data, samplers, metrics and extractors.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from minegan_zoo.contracts import ImageSpec, MineganError
-from minegan_zoo.data import ImageSet, load_images, to_uint8
-from minegan_zoo.metrics import METRICS
+from minegan_zoo.contracts import GeneratorSource, MineganError
+from minegan_zoo.data import ImageSet, load_images
+from minegan_zoo.metrics import METRICS, Evidence, Metric
+from minegan_zoo.samplers import Sampler, SourceSampler, draw_uint8, image_of
 
 if TYPE_CHECKING:
     from PIL import Image
 
-CHUNK_BYTES = 2**28
-"""How much of a model's output is held at once."""
-
-
-class Sampler(Protocol):
-    """Whatever gives n float32 images (n, C, H, W) in [-1, 1], the same ones for the same seed."""
-
-    def sample(self, n: int, seed: int | None = None) -> Tensor: ...
+    from minegan_zoo.extractors import Extractor
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,7 @@ class MetricRecord:
     """`fid_train` and the like where any real image was trained on."""
     value: float
     std: float | None
-    """Over the metric's own resampling."""
+    """Over the metric's own subsets."""
     tool: str
     settings: Mapping[str, float]
     extractor: str
@@ -57,7 +52,18 @@ class MetricRecord:
     """How many of the real images are among the training images, pixel for pixel; None where nobody said which those
     are."""
     seed: int
+    """Of the samples and of the metric's subsets."""
     device: str
+    training_count: int = 0
+    """Different training images that the real ones were compared with."""
+    training_digest: str | None = None
+    """sha256 over those images' digests, sorted."""
+    classes: str = ""
+    """Those asked for, where the metric is about classes."""
+    checkpoint: str = ""
+    """Which weights these are, in the words of who measured: "last, averaged"."""
+    dtype: str = "float32"
+    """Of the features."""
 
     def as_dict(self) -> dict[str, Any]:
         """JSON values."""
@@ -65,48 +71,79 @@ class MetricRecord:
 
 
 def evaluate(
-    model: Sampler | Tensor,
+    model: Sampler | GeneratorSource | Tensor,
     images: str | Path | Sequence[Image.Image | str | Path] | Tensor | ImageSet,
     *,
     metrics: Sequence[str] = ("fid", "kid"),
     extractor: str | None = None,
     samples: int | None = None,
     seed: int = 0,
+    training: str | Path | Sequence[Image.Image | str | Path] | Tensor | ImageSet | None = None,
     training_digests: frozenset[str] = frozenset(),
     allow_training: bool = False,
+    classes: Sequence[str | int] = (),
+    checkpoint: str = "",
+    device: str | torch.device | None = None,
 ) -> dict[str, MetricRecord]:
-    """Measure `model` against real `images`; metric name -> record.
+    """Measure `model` against real `images`; metric name -> record. `minegan_zoo.metrics` says what each one is.
 
-    `model` samples images, or is a tensor of them, (n, C, H, W), float in [-1, 1] or uint8; `images` is anything that
-    `load_images` reads, brought to the model's form. By default as many samples as there are real images, and at least
-    1000. `training_digests` are the training set's `image_digests()`: real images among them are refused, unless
-    `allow_training` is set, and then the metrics are named `fid_train` and so on. Raises MineganError for unknown
-    names, too few images, or samples that are not finite.
+    `model` is a mined model or anything else that samples, a source as it is, or a tensor of images, (n, C, H, W),
+    float in [-1, 1] or uint8; `images` is anything that `load_images` reads, brought to the model's form. By default as
+    many samples as there are real images, and at least 1000. `training` are the training images (or, where only the
+    overlap is to be checked, `training_digests` their `image_digests()`): real images among them are refused, unless
+    `allow_training` is set, and then the metrics are named `fid_train` and so on. `classes` are the target's, by name
+    or index, for `class_accuracy`; `checkpoint` says which weights these are; `device` is the extractor's.
+    Raises MineganError for unknown names, too few images, samples that are not finite, or what a metric needs and
+    nobody gave.
     """
-    from minegan_zoo.extractors import load_extractor
+    from minegan_zoo.extractors import LPIPS, load_extractor
 
-    _check_names(metrics)
-    real = load_images(images, _form(model, seed))
-    trained_on = _overlap(real, training_digests, allow_training)
+    wanted = _chosen(metrics)
+    model = SourceSampler(model) if isinstance(model, GeneratorSource) else model
+    real = load_images(images, image_of(model, seed))
+    train = None if training is None else load_images(training, real.image)
+    digests = training_digests | (train.image_digests() if train else frozenset())
+    trained_on = _overlap(real, digests, allow_training)
+    _check_needs(wanted, train, trained_on)
     count = samples or (len(model) if isinstance(model, Tensor) else max(1000, len(real)))
     if min(count, len(real)) < 2:
         raise MineganError(f"{len(real)} real images and {count} samples: metrics need at least 2 of each")
-    network = load_extractor(extractor)
-    real_features = network.features(real.images)
-    fake_features = torch.cat([network.features(chunk) for chunk in _chunks(model, count, seed, real.image)])
+
+    with_logits = any(metric.logits for metric in wanted.values())
+    with_lpips = any(metric.lpips for metric in wanted.values())
+    network = load_extractor(extractor, device, logits=with_logits)
+    lpips = load_extractor(LPIPS, device) if with_lpips else None
+    chosen_classes = _class_indices(classes, network) if any(metric.classes for metric in wanted.values()) else ()
+    layers, kept = [], []
+    for chunk in draw_uint8(model, count, seed, real.image):
+        layers.append(network.layers(chunk))
+        kept += [chunk] if lpips else []
+    fake, *logits = (torch.cat(layer) for layer in zip(*layers, strict=True))
+    evidence = Evidence(
+        real=network.features(real.images),
+        fake=fake,
+        seed=seed,
+        train=network.features(train.images) if train else torch.empty(0),
+        logits=logits[0] if logits else torch.empty(0),
+        classes=chosen_classes,
+    )
+    if lpips and train:
+        perceptual = _Embedded(torch.cat(kept), lpips), lpips.features(train.images)
+        evidence = dataclasses.replace(evidence, perceptual_fake=perceptual[0], perceptual_train=perceptual[1])
+
     records = {}
-    for metric in metrics:
-        score = METRICS[metric](real_features, fake_features, seed)
-        name = f"{metric}_train" if trained_on else metric
+    for name, metric in wanted.items():
+        score, used = metric.measure(evidence), lpips if metric.lpips and lpips else network
+        name = f"{name}_train" if trained_on and metric.judges_by_real else name
         records[name] = MetricRecord(
             metric=name,
             value=score.value,
             std=score.std,
-            tool=f"torch-fidelity {version('torch-fidelity')}",
+            tool=f"{metric.tool} {version(metric.tool)}",
             settings=score.settings,
-            extractor=network.name,
-            extractor_sha256=network.sha256,
-            resize=f"{real.resize}; {network.resize}",
+            extractor=used.name,
+            extractor_sha256=used.sha256,
+            resize=f"{real.resize}; {used.resize}",
             quantisation="uint8",
             real_name=real.origin,
             real_digest=real.digest,
@@ -114,25 +151,60 @@ def evaluate(
             fake_count=count,
             trained_on=trained_on,
             seed=seed,
-            device=network.device,
+            device=str(used.device),
+            training_count=len(digests),
+            training_digest=hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest() if digests else None,
+            classes=", ".join(map(str, classes)) if metric.classes else "",
+            checkpoint=checkpoint,
         )
     return records
 
 
-def _check_names(metrics: Sequence[str]) -> None:
+class _Embedded:
+    """The features of images, made when they are asked for."""
+
+    def __init__(self, images: Tensor, extractor: Extractor) -> None:
+        self.images, self.extractor = images, extractor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        return self.extractor.features(self.images[rows])
+
+
+def _chosen(metrics: Sequence[str]) -> dict[str, Metric]:
     if isinstance(metrics, str):
         raise MineganError(f'metrics must be a sequence of names: ("{metrics}",)')
     for metric in metrics:
         if metric not in METRICS:
             close = difflib.get_close_matches(metric, METRICS)
             raise MineganError(f"no metric {metric}: {'did you mean ' + close[0] + '?' if close else list(METRICS)}")
+    return {name: METRICS[name] for name in metrics}
 
 
-def _form(model: Sampler | Tensor, seed: int) -> ImageSpec:
-    shape = model.shape if isinstance(model, Tensor) else model.sample(1, seed=seed).shape
-    if len(shape) != 4 or shape[1] not in (1, 3) or shape[2] != shape[3]:
-        raise MineganError(f"the model's images must be (n, 1 or 3, R, R), not {tuple(shape)}")
-    return ImageSpec(shape[1], shape[3])
+def _check_needs(wanted: Mapping[str, Metric], train: ImageSet | None, trained_on: int | None) -> None:
+    for name, metric in wanted.items():
+        if metric.train and train is None:
+            raise MineganError(f"{name} compares samples with the training images: give them as training=...")
+        if metric.held_out and trained_on:
+            raise MineganError(
+                f"{name} compares samples with held-out images, but {trained_on} of the real ones were trained on"
+            )
+
+
+def _class_indices(classes: Sequence[str | int], network: Extractor) -> tuple[int, ...]:
+    known = network.class_names
+    if isinstance(classes, str) or not classes:
+        example = f'("{known[-1]}",)' if known else "(207,)"
+        raise MineganError(f"class_accuracy needs the target's classes, a sequence such as classes={example}")
+    lower = [name.lower() for name in known]
+    found = []
+    for each in classes:
+        if isinstance(each, str) and each.lower() not in lower:
+            raise MineganError(f"{network.name} knows no class {each}; by name it knows {', '.join(known) or 'none'}")
+        found.append(lower.index(each.lower()) if isinstance(each, str) else each)
+    return tuple(found)
 
 
 def _overlap(real: ImageSet, training_digests: frozenset[str], allow_training: bool) -> int | None:
@@ -150,21 +222,3 @@ def _overlap(real: ImageSet, training_digests: frozenset[str], allow_training: b
             "metrics on training images with allow_training=True; they are then named fid_train and so on"
         )
     return shared
-
-
-def _chunks(model: Sampler | Tensor, count: int, seed: int, image: ImageSpec) -> Iterator[Tensor]:
-    """uint8 fakes. A model's first chunk is its `sample(n, seed=seed)`; later ones have seeds 2**32 apart."""
-    if isinstance(model, Tensor):
-        if len(model) < count:
-            raise MineganError(f"{count} samples asked for, but the tensor holds {len(model)}")
-        yield model[:count] if model.dtype == torch.uint8 else _quantised(model[:count])
-        return
-    size = max(1, CHUNK_BYTES // (4 * image.channels * image.resolution**2))
-    for index, start in enumerate(range(0, count, size)):
-        yield _quantised(model.sample(min(size, count - start), seed=seed + (index << 32)))
-
-
-def _quantised(images: Tensor) -> Tensor:
-    if not images.isfinite().all():
-        raise MineganError("the model's images are not finite: it diverged; go back to an earlier state")
-    return to_uint8(images)

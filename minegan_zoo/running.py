@@ -154,7 +154,7 @@ def _gallery(assembly: parts.Assembly, *, watched: bool) -> Gallery:
     def watch() -> Watch:
         from minegan_zoo.extractors import load_extractor
 
-        return Watch(load_extractor(None).features, target.images, held)
+        return Watch(load_extractor(None, assembly.model.device).features, target.images, held)
 
     needed = ruled or (watched and config.training.watch_every > 0 and 1 < len(target) <= MOST_WATCHED)
     evaluator = _evaluator(assembly) if watched and config.training.fid_samples else None
@@ -167,7 +167,14 @@ def _evaluator(assembly: parts.Assembly) -> Evaluate:
     digests = assembly.target.image_digests()
 
     def measure(sample: Callable[[int], Tensor]) -> Mapping[str, Any]:
-        records = evaluate(sample(count), real, training_digests=digests, allow_training=assembly.test is None)
+        records = evaluate(
+            sample(count),
+            real,
+            training_digests=digests,
+            allow_training=assembly.test is None,
+            checkpoint="the stage's last, averaged",
+            device=assembly.model.device,
+        )
         return {name: record.as_dict() for name, record in records.items()}
 
     return measure

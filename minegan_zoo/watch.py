@@ -1,7 +1,7 @@
 """Whether a run on few images copies them, collapses or overfits its critic: numbers, and what to change.
 
-Distances are Euclidean between features, so they say what the extractor sees. May import data, metrics
-and neighbours.
+Distances are Euclidean between features, so they say what the extractor sees. May import data, metrics and
+neighbours.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ CHECKED_OPTIONS = {
     "api.load_source",
     "sources.load_source",
     "saved.open_any",
-    "extractors.__init__",  # the signature that torch-fidelity calls
+    "network.__init__",  # the signature that torch-fidelity calls
 }
 
 
