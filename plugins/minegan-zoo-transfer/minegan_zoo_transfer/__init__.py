@@ -33,7 +33,7 @@ def build_bsa(
     prior_weight: float = 0.1,
     scale_weight: float = 0.02,
     start: str = "prior",
-    source_lr: float = 5e-4,
+    source_lr: float = 5e-3,
     code_lr: float = 0.05,
     class_lr: float = 1e-3,
 ) -> Strategy:
@@ -42,7 +42,8 @@ def build_bsa(
     `scales` as in scale-shift. `perceptual` compares the maps of the first `layers` convolutions (0: all) of the run's
     critic ("critic"), of a timm model with its pretrained weights (the paper's: "vgg16.tv_in1k") or of none ("none").
     `prior_weight` holds codes near N(0, I), `scale_weight` scales and shifts near their start; codes `start` from the
-    "prior" or from "zero". Learning rates of scales, codes and the target's class embedding are the released code's.
+    "prior" or from "zero". Learning rates of codes and the target's class embedding are the released code's; that of
+    scales lies between its two (5e-4 for BigGAN, 3e-2 for SNGAN).
     """
     from .bsa import BSA
 
@@ -123,10 +124,11 @@ def build_adam_fsig(
     return AdAM(probe_share, modulated, samples, styles, source_lr, critic_lr)
 
 
-def build_genda(*, strength: float = 0.5, miner_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
+def build_genda(*, strength: float = 0.5, miner_lr: float = 1e-2, critic_lr: float = 2e-3) -> Strategy:
     """GenDA: an affine adaptor of z before the frozen generator, a new head on the frozen critic.
 
-    `strength` shrinks the base noise in training (the diversity constraint; 1: none).
+    `strength` shrinks the base noise in training (the diversity constraint; 1: none). The adaptor has few parameters of
+    the size of one each, hence its learning rate.
     """
     from .genda import GenDA
 

@@ -143,7 +143,7 @@ def test_genda_moves_the_adaptor_and_the_head_alone(family: str) -> None:
     assert any(float((scale - 1).detach().abs().max()) > 0 for scale in model.miner_modules[0].scales)
 
 
-@pytest.mark.parametrize("strategy", ["scale-shift", "bsa", "cdc", "adam-fsig", "genda"])
+@pytest.mark.parametrize("strategy", ["bsa", "cdc", "adam-fsig"])
 def test_the_saved_model_holds_plain_networks(strategy: str, tmp_path: Path) -> None:
     model = mine(source_of("progan.tiny"), strategy)
     model.save(tmp_path / "model")
@@ -153,7 +153,7 @@ def test_the_saved_model_holds_plain_networks(strategy: str, tmp_path: Path) -> 
     assert plain.state_dict().keys() == source_of("progan.tiny").state_dict().keys()
 
 
-@pytest.mark.parametrize("strategy", ["bsa", "ewc", "cdc", "adam-fsig", "genda"])
+@pytest.mark.parametrize("strategy", ["bsa", "cdc", "adam-fsig", "genda"])
 def test_a_run_that_was_cut_off_ends_with_the_same_weights(
     strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,7 +180,7 @@ def test_a_run_that_was_cut_off_ends_with_the_same_weights(
 
 def test_several_sources_are_adapted_together() -> None:
     sources = [source_of("progan.tiny"), source_of("stylegan2.tiny")]
-    for strategy in ("scale-shift", "ewc", "cdc", "adam-fsig", "genda"):
+    for strategy in ("scale-shift", "ewc", "cdc", "adam-fsig"):
         options = {**SETTINGS, **FEW.get(strategy, {})}
         model = mz.mine(sources, target(16), strategy=strategy, steps=2, batch=4, selector="uniform", options=options)
         assert model.sample(3, seed=0).isfinite().all()
