@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from minegan_zoo.commands import checkpoints, listing, training
+from minegan_zoo.commands import checkpoints, listing, measuring, training
 from minegan_zoo.commands.console import fail, say
 from minegan_zoo.contracts import MineganError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command()(training.mine)
 app.command()(training.sample)
 app.command()(training.pretrain)
+app.command()(measuring.evaluate)
 app.command()(training.demo)
 app.command("list")(listing.list_)
 app.command()(listing.info)

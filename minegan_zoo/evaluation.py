@@ -201,6 +201,8 @@ def _class_indices(classes: Sequence[str | int], network: Extractor) -> tuple[in
     lower = [name.lower() for name in known]
     found = []
     for each in classes:
+        if isinstance(each, str) and not known and each.isdecimal():
+            each = int(each)
         if isinstance(each, str) and each.lower() not in lower:
             raise MineganError(f"{network.name} knows no class {each}; by name it knows {', '.join(known) or 'none'}")
         found.append(lower.index(each.lower()) if isinstance(each, str) else each)

@@ -9,9 +9,10 @@ from torch import Generator, Tensor
 
 from minegan_zoo.api import load_source
 from minegan_zoo.assembly import device_of
-from minegan_zoo.contracts import MineganError
-from minegan_zoo.minegan import CHUNK, Choose, MinedGAN
+from minegan_zoo.contracts import GeneratorSource, MineganError
+from minegan_zoo.minegan import Choose, MinedGAN
 from minegan_zoo.recorder import save_grid
+from minegan_zoo.samplers import SourceSampler
 from minegan_zoo.saved import is_model_folder, model_folder
 from minegan_zoo.sources import as_module
 
@@ -28,27 +29,33 @@ def sample_images(
 
     `class_name` is one of a mined model's classes; `choose` says how it chooses its sources.
     """
-    place, folder = device_of(device), model_folder(reference)
-    if is_model_folder(Path(folder)) or folder.startswith("hf-hub:"):
-        model = MinedGAN.load(folder).to(place)
+    fresh = Generator().seed() if seed is None else seed
+    model = open_model(reference, device, fresh)
+    if isinstance(model, MinedGAN):
         return model.sample(n, seed, labels=_labels(model, class_name, n), choose=choose)
     if class_name is not None or choose is not None:
         raise MineganError(f"a class or a choice of sources is for mined models, and {reference} is none")
+    return SourceSampler(model).sample(n, fresh)
+
+
+def open_model(reference: str, device: str | None = None, seed: int = 0) -> MinedGAN | GeneratorSource:
+    """What a run folder, a model folder, `hf-hub:...`, `name` or `name=weights` holds, on the device, in eval mode.
+
+    Networks without weights are drawn at random, by `seed`.
+    """
+    place, folder = device_of(device), model_folder(reference)
+    if is_model_folder(Path(folder)) or folder.startswith("hf-hub:"):
+        return MinedGAN.load(folder).to(place)
     if Path(reference).exists() and "=" not in reference:
         raise MineganError(
             f"{reference} holds no mined model; a source folder is sampled as FAMILY={reference}, an unfinished run "
             "has no model yet"
         )
     name, _, weights = reference.partition("=")
-    rng = Generator()
-    rng.seed() if seed is None else rng.manual_seed(seed)
-    torch.manual_seed(rng.initial_seed())  # networks without weights are drawn at random
+    torch.manual_seed(seed)
     source = load_source(name, weights or None)
     as_module(source).to(place).eval()
-    sizes = [CHUNK] * (n // CHUNK) + ([n % CHUNK] if n % CHUNK else [])
-    with torch.no_grad():
-        images = [source.synthesize(source.prior(size, source.inputs[0], rng)).float().cpu() for size in sizes]
-    return torch.cat(images).clamp(-1, 1)
+    return source
 
 
 def _labels(model: MinedGAN, class_name: str | None, n: int) -> Tensor | None:

@@ -76,8 +76,8 @@ IMPORTS = {
         "saved watch gallery extractors assembly trainer report evaluation"
     ),
     "api": "contracts run_folder config minegan saved evaluation running",
-    "sampling": "contracts sources recorder minegan saved assembly api",
-    "commands": "contracts registry config converting demo running sampling",
+    "sampling": "contracts sources recorder minegan saved samplers assembly api",
+    "commands": "contracts registry config converting demo running api sampling",
     "cli": "contracts commands",
     "__init__": "contracts registry minegan api",
     "__main__": "cli",
