@@ -1,10 +1,12 @@
-# make demo: mine three bundled GANs; make test: lint and test. Each sets up .venv by itself.
+# make demo: mine three bundled GANs; make test: lint and test; make bench-quality: compare methods of transfer, also
+# with FLAGS=--smoke or --full, DATA=folder of MNIST and FashionMNIST. Each sets up .venv by itself.
+DATA ?= data
 PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := $(wildcard plugins/*/pyproject.toml)
 STAMP := .venv/installed
 
-.PHONY: install demo test lint format
+.PHONY: install demo test lint format bench-quality
 
 install: $(STAMP)
 
@@ -16,6 +18,9 @@ $(STAMP): pyproject.toml constraints.txt $(PACKAGES)
 
 demo: install
 	$(BIN)/minegan-zoo demo --out runs/demo
+
+bench-quality: install
+	$(BIN)/python -m benchmarks.quality run --data-root $(DATA) $(FLAGS)
 
 test: lint
 	$(BIN)/python -m pytest

@@ -1,0 +1,173 @@
+"""The benchmark's commands.
+
+run       everything: sources, runs, page, bars; again, it goes on with what is missing
+sources   pretrain the sources alone
+tune      choose every method's learning rates on validation images
+page      write the page and check the bars from the results that there are
+one       carry out single rows by name, as `run` does in processes of their own
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import sys
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from minegan_zoo.weights.cache import cache_folder
+
+from .jobs import Job, run_jobs
+from .places import Places
+from .protocol import PROTOCOLS, Protocol, Spec
+from .sources import is_made, make
+
+RESULTS = Path(__file__).parent.parent / "results" / "quality" / "zoo-32"
+
+
+def main() -> None:
+    arguments = _parse()
+    name = "smoke" if arguments.smoke else "full" if arguments.full else "core"
+    protocol, places = PROTOCOLS[name], _places(arguments, name)
+    match arguments.command:
+        case "run":
+            sys.exit(_run(name, protocol, places, arguments))
+        case "sources":
+            sys.exit(_make_sources(name, protocol, places, arguments.jobs, protocol.specs({}), arguments.only))
+        case "tune":
+            sys.exit(_tune(name, protocol, places, arguments))
+        case "page":
+            _show(protocol, places)
+        case "one":
+            _one(protocol, places, arguments.names)
+        case "source":
+            for each in arguments.names:
+                make(each, protocol.recipes[each], places.cache, places.data)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.quality", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=("run", "sources", "tune", "page", "one", "source"))
+    parser.add_argument("names", nargs="*", help="of rows, for one; of sources, for source")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--full", action="store_true", help="every method, size and task; takes days")
+    size.add_argument("--smoke", action="store_true", help="a few steps of everything, in ten minutes")
+    parser.add_argument("--only", default="*", help="names of rows or sources, shell-style: 'digits-off/minegan-100-*'")
+    parser.add_argument("--jobs", type=int, default=2, help="processes side by side, one thread each")
+    parser.add_argument(
+        "--data-root", type=Path, default=Path("data"), help="MNIST and FashionMNIST as torchvision keeps them"
+    )
+    parser.add_argument("--cache", type=Path, help="pretrained sources")
+    parser.add_argument("--results", type=Path, help="JSON, sheets and the page; another folder repeats everything")
+    parser.add_argument("--work", type=Path, default=Path("runs/quality"), help="runs under way, and logs")
+    return parser.parse_args()
+
+
+def _places(arguments: argparse.Namespace, name: str) -> Places:
+    work = arguments.work.resolve()
+    cache = arguments.cache or cache_folder() / "benchmark-sources"
+    results = arguments.results or (work / "smoke" if name == "smoke" else RESULTS)
+    return Places(arguments.data_root.resolve(), cache.resolve(), results.resolve(), work)
+
+
+def _run(name: str, protocol: Protocol, places: Places, arguments: argparse.Namespace) -> int:
+    from .performing import is_done
+    from .tuning import read_rates
+
+    specs = [spec for spec in protocol.specs(read_rates(places)) if fnmatch.fnmatchcase(spec.name, arguments.only)]
+    missing = [spec for spec in specs if not is_done(spec, protocol, places)]
+    failed = _make_sources(name, protocol, places, arguments.jobs, missing)
+    failed = failed or _perform(name, protocol, places, missing, arguments.jobs)
+    _show(protocol, places)
+    return failed
+
+
+def _tune(name: str, protocol: Protocol, places: Places, arguments: argparse.Namespace) -> int:
+    from .performing import is_done
+    from .tuning import summarise, tuning_specs
+
+    specs = [spec for spec in tuning_specs(protocol) if fnmatch.fnmatchcase(spec.name, arguments.only)]
+    missing = [spec for spec in specs if not is_done(spec, protocol, places)]
+    failed = _make_sources(name, protocol, places, arguments.jobs, missing)
+    failed = failed or _perform(name, protocol, places, missing, arguments.jobs)
+    for method, found in summarise(protocol, places)["methods"].items():
+        best = found["trials"][0]
+        print(
+            f"{method:14} {len(found['trials'])} trials, FID {best['fid']:.2f} with {best['rates'] or 'its defaults'}"
+        )
+    return failed
+
+
+def _make_sources(
+    name: str, protocol: Protocol, places: Places, workers: int, specs: Iterable[Spec], only: str = "*"
+) -> int:
+    used = dict.fromkeys(source for spec in specs for source in spec.sources)
+    jobs = [
+        Job(f"source {source}", ["source", source, *_options(name, places)])
+        for source in used
+        if fnmatch.fnmatchcase(source, only) and not is_made(source, protocol.recipes[source], places.cache)
+    ]
+    return _report(jobs, workers, places)
+
+
+def _perform(name: str, protocol: Protocol, places: Places, specs: list[Spec], workers: int) -> int:
+    jobs = [
+        Job(spec.name, ["one", spec.name, *_options(name, places)], partial(_fid, spec, places))
+        for spec in specs
+        if spec.trains
+    ]
+    # rows without training take seconds each: one process a task, before the runs
+    tasks = dict.fromkeys(spec.task for spec in specs if not spec.trains)
+    for task in tasks:
+        names = [spec.name for spec in specs if spec.task == task and not spec.trains]
+        jobs.insert(0, Job(f"{task} references", ["one", *names, *_options(name, places)]))
+    return _report(jobs, workers, places)
+
+
+def _report(jobs: list[Job], workers: int, places: Places) -> int:
+    failures = run_jobs(jobs, workers, places.work / "logs")
+    for failure in failures:
+        print(f"failed: {failure.name}: {failure.reason} ({failure.log})")
+    return int(bool(failures))
+
+
+def _options(name: str, places: Places) -> list[str]:
+    return [*places.arguments(), *([] if name == "core" else [f"--{name}"])]
+
+
+def _fid(spec: Spec, places: Places) -> str:
+    from .results import read_result
+
+    value = read_result(spec, places).values[0, "fid"]
+    return f"FID {value:.2f}"
+
+
+def _one(protocol: Protocol, places: Places, names: list[str]) -> None:
+    from .performing import perform
+    from .tuning import read_rates, tuning_specs
+
+    known = {spec.name: spec for spec in [*protocol.specs(read_rates(places)), *tuning_specs(protocol)]}
+    if unknown := [name for name in names if name not in known]:
+        sys.exit(f"there is no row {', '.join(unknown)}; rows are named as {next(iter(known))}")
+    for name in names:
+        perform(known[name], protocol, places)
+
+
+def _show(protocol: Protocol, places: Places) -> None:
+    from .bars import check_bars
+    from .page import write_page
+    from .results import read_results
+    from .tuning import read_rates
+
+    rates = read_rates(places)
+    results = read_results(protocol, places, rates)
+    for bar in check_bars(results):
+        print(bar)
+    print(f"the page: {write_page(results, protocol, places, rates)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""The bars that the suite is held to, each with the number that was reached. Ratios are of means over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import fmean, geometric_mean
+
+from .protocol import RIVALS, TASKS
+from .results import SECOND, WHOLE, Results
+
+OURS, PLAIN = "minegan", "transfergan"
+SAME, COPIES = 1.1, 0.95
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bound, and what was reached; None where the runs for it are not there."""
+
+    task: str
+    claim: str
+    at_most: float | None
+    at_least: float | None
+    reached: float | None
+
+    @property
+    def holds(self) -> bool | None:
+        if self.reached is None:
+            return None
+        return self.reached <= (self.at_most or math.inf) if self.at_least is None else self.reached >= self.at_least
+
+    def __str__(self) -> str:
+        verdict = {True: "yes", False: "NO", None: "open"}[self.holds]
+        bound = f"<= {self.at_most:g}" if self.at_least is None else f">= {self.at_least:g}"
+        reached = "not run" if self.reached is None else f"{self.reached:.3g}"
+        return f"{verdict:5} {self.task:13} {self.claim}: {reached} ({bound})"
+
+
+def check_bars(results: Results) -> list[Bar]:
+    """All of them, in the order of the claims."""
+    return [bar for part in (_off, _on, _rivals, _several, _copies) for bar in part(results)]
+
+
+def _off(results: Results) -> Iterator[Bar]:
+    for task in [name for name, task in TASKS.items() if task.kind == "off"]:
+
+        def ratio(metric: str, shots: int, space: int = WHOLE, task: str = task) -> float | None:
+            return _ratio(results, task, shots, metric, OURS, PLAIN, space)
+
+        yield Bar(task, "FID of transfergan's, 100 images", 0.85, None, ratio("fid", 100))
+        yield Bar(task, "KID of transfergan's, 100 images", 0.6, None, ratio("kid", 100))
+        yield Bar(task, "precision of transfergan's, 100 images", None, 1.0, ratio("precision", 100))
+        yield Bar(task, "recall of transfergan's, 100 images", None, 0.95, ratio("recall", 100))
+        yield Bar(task, "updates until transfergan's final FID, 100 images", 0.6, None, _speed(results, task, 100))
+        yield Bar(task, "FID of transfergan's, 10 images", 0.7, None, ratio("fid", 10))
+        yield Bar(task, "FID of transfergan's, 1000 images", 0.85, None, ratio("fid", 1000))
+        scratch = _ratio(results, task, 100, "fid", "scratch", OURS)
+        yield Bar(task, "scratch's FID of minegan's, 100 images", None, 4.0, scratch)
+        for shots in (10, 100, 1000):
+            yield Bar(
+                task, f"FID of transfergan's in the fixed space, {shots} images", 1.0, None, ratio("fid", shots, SECOND)
+            )
+
+
+def _on(results: Results) -> Iterator[Bar]:
+    for task in [name for name, task in TASKS.items() if task.kind == "on"]:
+        fid = _ratio(results, task, 100, "fid", "minegan-noft", "unmined")
+        yield Bar(task, "FID of the unmined source's, no finetuning", 0.1, None, fid)
+        yield Bar(task, "class accuracy", None, 0.9, _mean(results, task, "minegan-noft", 100, "class_accuracy"))
+        yield Bar(task, "recall", None, 0.6, _mean(results, task, "minegan-noft", 100, "recall"))
+
+
+def _rivals(results: Results) -> Iterator[Bar]:
+    """Over the tasks of one source at 100 images that both have."""
+    single = [name for name, task in TASKS.items() if task.kind in ("on", "off")]
+    for rival in RIVALS:
+        found = [_ratio(results, task, 100, "fid", OURS, rival) for task in single]
+        ratios = [ratio for ratio in found if ratio is not None]
+        count = f"over {len(ratios)} task{'s' if len(ratios) != 1 else ''}"
+        yield Bar(rival, f"FID of its, mean {count}", 1.0, None, geometric_mean(ratios) if ratios else None)
+        yield Bar(rival, f"FID of its, worst {count}", SAME, None, max(ratios, default=None))
+
+
+def _several(results: Results) -> Iterator[Bar]:
+    for name, task in TASKS.items():
+        for method in (OURS, "minegan-noft"):
+            if task.kind in ("on", "off") or not (results.of(name, method, 100) or method == OURS):
+                continue
+            alone = {source: f"{method}@{source}" for source in (task.covered_by or task.sources)}
+            fids = {row: _mean(results, name, row, 100, "fid") for row in alone.values()}
+            known = {row: fid for row, fid in fids.items() if fid is not None}
+            best = min(known, key=lambda row: known[row]) if len(known) == len(alone) else ""
+            fid = _ratio(results, name, 100, "fid", method, best) if best else None
+            held = _probabilities(results, name, method)
+            least = min((held[source] for source in task.covered_by), default=None) if held else None
+            if task.kind == "one":
+                yield Bar(name, f"probability of the right source, {method}", None, 0.9, least)
+                recall = _ratio(results, name, 100, "recall", method, best) if best else None
+                yield Bar(name, f"FID of that source alone, {method}", SAME, None, fid)
+                yield Bar(name, f"recall of that source alone, {method}", None, 0.9, recall)
+            elif task.kind == "two":
+                yield Bar(name, f"FID of the best single source's, {method}", 0.3, None, fid)
+                yield Bar(name, f"least probability of the two, {method}", None, 0.25, least)
+            else:
+                yield Bar(name, f"FID of the best single source's, {method}", 0.6, None, fid)
+
+
+def _copies(results: Results) -> Iterator[Bar]:
+    claim = "distance to training images of held-out real ones'"
+    for task, shots in results.tables():
+        for method in (OURS, "minegan-noft"):
+            value = _mean(results, task, method, shots, "memorisation")
+            if value is not None:
+                yield Bar(task, f"{claim}, {method}, {shots} images", None, COPIES, value)
+
+
+def _mean(results: Results, task: str, row: str, shots: int, metric: str, space: int = WHOLE) -> float | None:
+    found = results.cell(task, row, shots, metric, space)
+    return found.mean if found else None
+
+
+def _ratio(
+    results: Results, task: str, shots: int, metric: str, row: str, other: str, space: int = WHOLE
+) -> float | None:
+    mine, theirs = (_mean(results, task, each, shots, metric, space) for each in (row, other))
+    return mine / theirs if mine is not None and theirs else None
+
+
+def _speed(results: Results, task: str, shots: int) -> float | None:
+    """Share of the updates after which the mean curve is first at transfergan's end; infinite where it never is."""
+    ours, theirs = (results.over_steps(task, row, shots, "fid") for row in (OURS, PLAIN))
+    if not ours or not theirs:
+        return None
+    goal, before = theirs[-1][1], ours[0]
+    for updates, fid in ours:
+        if fid <= goal:  # between two measurements FID is taken to fall evenly
+            share = (before[1] - goal) / (before[1] - fid) if before[1] > fid else 1.0
+            return (before[0] + share * (updates - before[0])) / theirs[-1][0]
+        before = updates, fid
+    return math.inf
+
+
+def _probabilities(results: Results, task: str, row: str) -> dict[str, float]:
+    """Source -> its mean probability at the end."""
+    found = [(r.spec.sources, r.raw["p"][-1][1:]) for r in results.of(task, row, 100) if r.raw["p"]]
+    if not found:
+        return {}
+    return {source: fmean(p[place] for _, p in found) for place, source in enumerate(found[0][0])}

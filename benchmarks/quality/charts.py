@@ -1,0 +1,116 @@
+"""What the page draws: FID over updates on a logarithmic axis, probabilities, quality against diversity."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from minegan_zoo.charts import HEIGHT, Chart, Mark, Series, line_chart, number, ticks
+
+from .protocol import REFERENCES
+from .results import Results
+
+FIRST = ("minegan", "transfergan", "scratch")
+"""Rows that have the same colour everywhere."""
+COLOURS = 8
+
+
+@dataclass(frozen=True)
+class Point:
+    """A row's place: percent from the left, pixels from the top."""
+
+    name: str
+    colour: int | None
+    left: float
+    top: float
+
+
+@dataclass(frozen=True)
+class Scatter:
+    title: str
+    across: str
+    up: str
+    points: Sequence[Point]
+    values_across: Sequence[Mark]
+    values_up: Sequence[Mark]
+
+
+def colours(results: Results, task: str, shots: int) -> dict[str, int | None]:
+    """Row -> its colour: the usual ones, then the best by FID; None (grey) for more than there are colours."""
+    rows = [row for row in results.rows(task, shots) if row not in REFERENCES]
+    order = [row for row in FIRST if row in rows]
+    order += sorted((row for row in rows if row not in FIRST), key=lambda row: _fid(results, task, row, shots))
+    return {row: place if place < COLOURS else None for place, row in enumerate(order)}
+
+
+def fid_chart(results: Results, task: str, shots: int, chosen: Mapping[str, int | None]) -> Chart | None:
+    """Means over the seeds, on the images that the tables are measured on."""
+    lines = {row: results.over_steps(task, row, shots, "fid") for row in chosen}
+    found = [value for line in lines.values() for _, value in line if value > 0]
+    if not found:
+        return None
+    low, high = math.log10(min(found)) - 0.05, math.log10(max(found)) + 0.05
+    series = [
+        Series(row, [updates for updates, _ in line], [math.log10(value) for _, value in line], chosen[row])
+        for row, line in lines.items()
+    ]
+    chart = line_chart("FID over updates", "lower is better, logarithmic", series, limits=(low, high))
+    assert chart is not None
+    marks = [
+        Mark(HEIGHT * (high - math.log10(value)) / (high - low), number(value))
+        for power in range(math.floor(low), math.ceil(high) + 1)
+        for value in (10.0**power, 2 * 10.0**power, 5 * 10.0**power)
+        if low <= math.log10(value) <= high
+    ]
+    last = {row: number(round(line[-1][1], 1)) for row, line in lines.items() if line}
+    drawn = tuple(dataclasses.replace(line, last=last[line.name]) for line in chart.lines)
+    return dataclasses.replace(chart, values=tuple(marks), lines=drawn)
+
+
+def probability_chart(results: Results, task: str, row: str, shots: int) -> Chart | None:
+    """Of each source, mean over the seeds."""
+    runs = [result for result in results.of(task, row, shots) if result.raw.get("p")]
+    if not runs:
+        return None
+    steps = [point[0] for point in runs[0].raw["p"]]
+    series = [
+        Series(
+            source,
+            steps,
+            [
+                fmean(points[place + 1] for points in each)
+                for each in zip(*(run.raw["p"] for run in runs), strict=False)
+            ],
+            place,
+        )
+        for place, source in enumerate(runs[0].spec.sources)
+    ]
+    return line_chart("Which source", f"probability, {row}", series, limits=(0, 1), decimals=2)
+
+
+def scatter(results: Results, task: str, shots: int, chosen: Mapping[str, int | None]) -> Scatter | None:
+    """Precision over recall of every row, references in grey."""
+    places = {}
+    for row in results.rows(task, shots):
+        found = [results.cell(task, row, shots, metric) for metric in ("recall", "precision")]
+        if found[0] and found[1]:
+            places[row] = found[0].mean, found[1].mean
+    if not places:
+        return None
+    marks = ticks(0, 1)
+    return Scatter(
+        "Quality against diversity",
+        "recall",
+        "precision",
+        [Point(row, chosen.get(row), 100 * x, HEIGHT * (1 - y)) for row, (x, y) in places.items()],
+        [Mark(100 * value, number(value)) for value in marks],
+        [Mark(HEIGHT * (1 - value), number(value)) for value in marks],
+    )
+
+
+def _fid(results: Results, task: str, row: str, shots: int) -> float:
+    found = results.cell(task, row, shots, "fid")
+    return found.mean if found else math.inf

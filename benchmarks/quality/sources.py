@@ -1,0 +1,121 @@
+"""The sources of `zoo-32`: recipes as data, each trained by `pretrain` once and kept under its recipe's hash."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from minegan_zoo.config import SourceChoice
+from minegan_zoo.run_folder import MODEL
+from minegan_zoo.weights import is_source_folder
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that `pretrain` is told to make a source."""
+
+    family: str
+    dataset: str
+    """torchvision's name of it; the training split is used."""
+    classes: tuple[int, ...]
+    steps: int
+    architecture: Mapping[str, Any]
+    objective: str = "logistic"
+    labels: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    batch: int = 32
+    seed: int = 0
+
+    def digest(self) -> str:
+        """Of everything above."""
+        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+
+    def images(self, data_root: Path) -> str:
+        """What it is trained on, as `load_images` reads it."""
+        return images_of(self.dataset, "train", self.classes, data_root)
+
+
+def images_of(dataset: str, split: str, classes: tuple[int, ...], data_root: Path) -> str:
+    """`torchvision:...`; fetched by torchvision unless it is there."""
+    chosen = ",".join(map(str, classes))
+    return f"torchvision:{dataset}?root={data_root}&split={split}&classes={chosen}&download=1"
+
+
+SMALL = {"resolution": 32, "channels": 1, "z_dim": 64, "channel_base": 256, "channel_max": 64}
+STYLE = {**SMALL, "w_dim": 64, "mapping_layers": 4}
+BIG = {"resolution": 32, "channels": 1, "dim_z": 64, "shared_dim": 32, "ch": 6, "critic_ch": 6}
+FAST = {"source_lr": 2e-3, "critic_lr": 2e-3}
+
+RECIPES: Mapping[str, Recipe] = {
+    # one source of nine classes; the tenth is the off-manifold target
+    "digits-0-8": Recipe("progan", "MNIST", tuple(range(9)), 2400, SMALL, options=FAST),
+    "fashion-0-8": Recipe("stylegan2", "FashionMNIST", tuple(range(9)), 2000, STYLE, options=FAST),
+    # three families, each on other garments; nobody sees ankle boots
+    "tops": Recipe("progan", "FashionMNIST", (0, 2, 4, 6), 2400, SMALL, options=FAST),
+    "shoes": Recipe("stylegan2", "FashionMNIST", (5, 7), 2000, STYLE, options=FAST),
+    "others": Recipe(
+        "biggan",
+        "FashionMNIST",
+        (1, 3, 8),
+        1400,
+        {**BIG, "num_classes": 3},
+        objective="hinge",
+        labels=True,
+        options={"source_lr": 2.5e-4, "critic_lr": 1e-3},
+    ),
+    # the same with digits; nobody sees the 9
+    "round-digits": Recipe("progan", "MNIST", (0, 6, 8), 2400, SMALL, options=FAST),
+    "angular-digits": Recipe("stylegan2", "MNIST", (1, 4, 7), 2000, STYLE, options=FAST),
+    "open-digits": Recipe(
+        "biggan",
+        "MNIST",
+        (2, 3, 5),
+        1400,
+        {**BIG, "num_classes": 3},
+        objective="hinge",
+        labels=True,
+        options={"source_lr": 2.5e-4, "critic_lr": 1e-3},
+    ),
+}
+
+
+def run_folder(name: str, recipe: Recipe, cache: Path) -> Path:
+    """Where this source is trained and kept."""
+    return cache / f"{name}-{recipe.digest()}"
+
+
+def is_made(name: str, recipe: Recipe, cache: Path) -> bool:
+    """Whether it is there, whole."""
+    return is_source_folder(run_folder(name, recipe, cache) / MODEL)
+
+
+def choice(name: str, recipe: Recipe, cache: Path) -> SourceChoice:
+    """How a run names it."""
+    return SourceChoice(recipe.family, str(run_folder(name, recipe, cache) / MODEL))
+
+
+def make(name: str, recipe: Recipe, cache: Path, data_root: Path) -> Path:
+    """Train it unless it is there, or go on where that was left; gives its model folder."""
+    import minegan_zoo as mz
+
+    out = run_folder(name, recipe, cache)
+    if not is_made(name, recipe, cache):
+        mz.pretrain(
+            recipe.family,
+            recipe.images(data_root),
+            objective=recipe.objective,
+            labels=recipe.labels,
+            steps=recipe.steps,
+            batch=recipe.batch,
+            seed=recipe.seed,
+            device="cpu",
+            out=out,
+            options={"training.watch_every": 0, "training.fid_samples": 0, **recipe.options},
+            architecture=recipe.architecture,
+        )
+    return out / MODEL

@@ -1,0 +1,152 @@
+"""One run by the library's own trainer, measured by the protocol instead of the run's report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from minegan_zoo import registry
+from minegan_zoo.assembly import Assembly, assemble
+from minegan_zoo.batches import TargetBatches
+from minegan_zoo.config import Choice, RunConfig
+from minegan_zoo.data import ImageSet
+from minegan_zoo.evaluation import evaluate
+from minegan_zoo.gallery import Gallery
+from minegan_zoo.minegan import MinedGAN
+from minegan_zoo.processes import Processes
+from minegan_zoo.recorder import Recorder, read_events
+from minegan_zoo.run_folder import IN_PYTHON
+from minegan_zoo.stopping import StopRequest
+from minegan_zoo.trainer import Trainer
+
+from .protocol import METHODS, Protocol, Spec
+from .sources import choice
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trained:
+    """A finished run."""
+
+    model: MinedGAN
+    target: ImageSet
+    """What it was trained on: without the images that the library's defaults hold out."""
+    facts: Mapping[str, Any]
+    """JSON values for its result."""
+
+
+def configure(spec: Spec, protocol: Protocol, cache: Path) -> RunConfig:
+    """The run of a spec, but for its steps: the library's defaults, and what the method changes."""
+    method = METHODS[spec.method]
+    every = max(1, spec.updates // protocol.points)
+    parts: dict[str, Any] = {part: Choice(name) for part, name in method.parts.items()}
+    config = RunConfig(
+        sources=tuple(choice(name, protocol.recipes[name], cache) for name in spec.sources),
+        target=IN_PYTHON,
+        strategy=Choice(method.strategy),
+        seed=spec.seed,
+        device="cpu",
+        labels=False,
+    )
+    options = {
+        **method.options,
+        **{f"strategy.{name}": rate for name, rate in spec.rates},
+        "training.samples_every": every,
+        "training.log_every": max(1, every // 5),
+        "training.watch_every": 0,
+        "training.fid_samples": 0,
+        "training.trackers": (),
+    }
+    return dataclasses.replace(config, **parts).with_options(options).checked()
+
+
+def train(spec: Spec, protocol: Protocol, cache: Path, shots: ImageSet, real: ImageSet, out: Path) -> Trained:
+    """Train on `shots`, or go on where `out` was left, with measurements against `real` on the way."""
+    config = configure(spec, protocol, cache)
+    per_step = _critic_updates_a_step(config)
+    assembly = assemble(dataclasses.replace(config, steps=max(1, spec.updates // per_step)), shots)
+    digests = assembly.target.image_digests()
+
+    def measure(sample: Callable[[int], Tensor]) -> Mapping[str, float]:
+        images = sample(protocol.samples)
+        found = evaluate(images, real, metrics=protocol.over_steps, training_digests=digests, device="cpu")
+        return {name: record.value for name, record in found.items()}
+
+    model = _fit(assembly, measure, out)
+    facts = {
+        **_story(read_events(out), per_step),
+        "notes": list(assembly.notes),
+        "config": assembly.config.to_toml().replace(str(cache), "CACHE"),
+    }
+    return Trained(model, assembly.target, facts)
+
+
+def _critic_updates_a_step(config: RunConfig) -> int:
+    """1 for a method without a critic too, whose budget is in generator updates."""
+    strategy = registry.strategies.create(config.strategy.name, **config.strategy.options)
+    objective = registry.objectives.create(config.objective.name, **config.objective.options)
+    return int(objective.critic_steps) if any(stage.adversarial for stage in strategy.stages(100)) else 1
+
+
+class _Measured(Gallery):
+    """Measures at fixed steps and draws nothing."""
+
+    def show_start(self, recorder: Recorder, model: MinedGAN, target: Tensor) -> None:
+        self.show(recorder, model, "start", 0)
+
+    def show(self, recorder: Recorder, model: MinedGAN, stage: str, step: int, of: str = "progress") -> None:
+        self._measure(recorder, step, {"stage": stage}, lambda n: model.sample(n, seed=self.seed))
+
+    def show_end(self, recorder: Recorder, model: MinedGAN, stage: str, step: int) -> None:
+        self.show(recorder, model, stage, step)
+
+
+def _fit(assembly: Assembly, measure: Callable[[Callable[[int], Tensor]], Mapping[str, float]], out: Path) -> MinedGAN:
+    """As `minegan_zoo.running` has the trainer do it."""
+    from minegan_zoo.extractors import load_extractor
+    from minegan_zoo.watch import Watch
+
+    config, target, held_out = assembly.config, assembly.target, assembly.held_out
+    held = None if held_out is None else held_out.images
+
+    def watch() -> Watch:  # asked for by rules that end a stage
+        return Watch(load_extractor(None, "cpu").features, target.images, held)
+
+    processes = Processes(cpu=True, precision=config.training.precision)
+    trainer = Trainer(
+        assembly.model,
+        assembly.method,
+        TargetBatches.on(processes.device, target.images, target.labels),
+        lambda resumed: Recorder(out, steps=assembly.steps, resumed_at=resumed, trackers=config.training.trackers),
+        steps=assembly.steps,
+        batch=config.batch,
+        seed=config.seed,
+        settings=config.training,
+        processes=processes,
+        gallery=_Measured(assembly.model.noise_dim, config.seed, measure, watch, target.images, held),
+        folder=out,
+        versions=config.versions(),
+    )
+    with StopRequest() as stop:
+        trainer.train(stop)
+    return trainer.finished()
+
+
+def _story(events: Sequence[Mapping[str, Any]], per_step: int) -> dict[str, Any]:
+    """What a run recorded on its way."""
+    steps = [event for event in events if event["event"] == "step"]
+    measured = [event for event in events if event["event"] == "evaluation"]
+    before, seconds = 0, 0.0
+    for event in steps:
+        seconds, before = seconds + event["seconds"] * (event["step"] - before), event["step"]
+    several = len(steps[-1]["p"]) > 1
+    return {
+        "critic_updates": steps[-1]["critic_updates"],
+        "generator_updates": steps[-1]["miner_updates"],
+        "training_seconds": round(seconds, 1),
+        "over_steps": [{"updates": per_step * event["step"], **event["metrics"]} for event in measured],
+        "p": [[per_step * event["step"], *event["p"]] for event in steps] if several else [],
+    }
