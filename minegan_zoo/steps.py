@@ -5,7 +5,8 @@ May import contracts, batches, draws, method, minegan, optimizers, processes, se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -54,11 +55,11 @@ class Steps:
         facts = _Sums()
         seen = torch.zeros(n, device=model.device)  # scores of real images
         optimizer.zero_grad(set_to_none=True)
-        for rows in self.processes.pieces(n, self.batch_per_device):
+        for rows in self._pieces():
             # what the selector shows the critic
             draw, share = whole.part(rows), len(rows) / n
             with self.processes.autocast():
-                weights, _ = weigh(model, self.scores, draw, proposed[:, rows], model.selector.critic_weights)
+                weights, _ = self._weigh(draw, proposed[:, rows], model.selector.critic_weights)
                 fakes = model.run(draw, weights, gradient=False)
                 # scores of both, augmented alike
                 real, labels = self._augment(self.target.images_of(chosen[rows])), draw.labels
@@ -98,20 +99,21 @@ class Steps:
         """Move what the stage frees of miners, sources and regularisers; the selector learns."""
         model, n = self.model, self.batch
         whole = self._draw(stage, step, self.target.labels_alone(n, self.rng))
-        proposed = propose(model, whole, self.rng, stage.select)
+        proposed = propose(model, whole, self.rng, stage.select and stage.adversarial)
         facts = _Sums()
         seen = torch.full(proposed.shape, -torch.inf, device=model.device)
         optimizer.zero_grad(set_to_none=True)
-        for rows in self.processes.pieces(n, self.batch_per_device):
+        for rows in self._pieces():
             # what the selector gives weight to, run with gradient
             draw, share = whole.part(rows), len(rows) / n
             with frozen(self.method.critic), self.processes.autocast():
-                weights, scores = weigh(model, self.scores, draw, proposed[:, rows], model.selector.miner_weights)
+                weights, scores = self._weigh(draw, proposed[:, rows], model.selector.miner_weights)
                 fakes = model.run(draw, weights, gradient=True)
                 labels = None if draw.labels is None else draw.labels[fakes.row]
-                fake_scores = self._read(stage, step, self._augment(fakes.images), labels)
-                loss = fake_scores.new_zeros(())
+                fake_scores = torch.zeros(len(fakes.row), device=model.device)
+                loss = torch.zeros((), device=model.device)
                 if stage.adversarial:
+                    fake_scores = self._read(stage, step, self._augment(fakes.images), labels)
                     loss = (self.method.objective.miner_loss(fake_scores) * fakes.weight).sum() / n
                     facts.add("miner_loss", loss)
                 if stage.regularisers:
@@ -126,9 +128,34 @@ class Steps:
             seen[:, rows] = run_scores(fakes, fake_scores, weights.shape) if scores is None else scores
         self.processes.sum_gradients(parameters_of(optimizer))
         optimizer.step()
-        if stage.select:
+        if stage.select and stage.adversarial:
             model.selector.observe(whole.u, self.processes.maximum(seen))
         return facts.over(self.processes)
+
+    def _pieces(self) -> Iterator[Tensor]:
+        """This process's rows, piece by piece; what a batch moves in the critic's buffers, each piece moves anew."""
+        pieces = self.processes.pieces(self.batch, self.batch_per_device)
+        for rows in pieces[:-1]:
+            with self._critic_as_it_was():
+                yield rows
+        yield pieces[-1]
+
+    def _weigh(self, draw: Draw, proposed: Tensor, rule: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor | None]:
+        """What to run and its scores: how many sources are scored to find out must not move the critic."""
+        with self._critic_as_it_was():
+            return weigh(self.model, self.scores, draw, proposed, rule)
+
+    @contextmanager
+    def _critic_as_it_was(self) -> Iterator[None]:
+        """Undo what happens within to the critic's buffers, such as the power iterations of spectral norm.
+
+        They then go on alike in however many pieces and processes a batch is run.
+        """
+        buffers = list(as_module(self.method.critic).buffers())
+        start = [buffer.clone() for buffer in buffers]
+        yield
+        for buffer, value in zip(buffers, start, strict=True):
+            buffer.copy_(value)
 
     def _draw(self, stage: Stage, step: int, labels: Tensor | None) -> Draw:
         u = torch.randn(self.batch, self.model.noise_dim, generator=self.rng)

@@ -174,6 +174,10 @@ class Trainer:
         self.processes.align([self.model, self.critic, *regulariser_modules(stage).values()])
         self._optimize(stage)
         self.critic.train()
+        for part in self.critic.modules():  # a frozen layer's power iteration would go on otherwise
+            own = list(part.parameters(recurse=False))
+            if own and not any(parameter.requires_grad for parameter in own):
+                part.eval()
         self.model.train()
         for source in self.model.source_modules:
             source.train(stage.batch_stats)
