@@ -36,7 +36,8 @@ class Mixture(Dropping):
         super().__init__(num_sources, drop_below, patience)
         self.need(
             {"rate >= 0": rate >= 0, "entropy >= 0": entropy >= 0, "0 <= floor < 1": 0 <= floor < 1}
-            | {"warmup >= 0": warmup >= 0, "0 <= memory < 1": 0 <= memory < 1, "sharpness > 0": sharpness > 0, "pool >= 1": pool >= 1}
+            | {"warmup >= 0": warmup >= 0, "0 <= memory < 1": 0 <= memory < 1, "sharpness > 0": sharpness > 0}
+            | {"pool >= 1": pool >= 1}
         )
         self.rate, self.entropy, self.floor = rate, entropy, floor
         self.warmup, self.memory, self.sharpness, self.pool = warmup, memory, sharpness, pool
