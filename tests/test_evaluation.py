@@ -1,24 +1,30 @@
-"""Metrics equal torch-fidelity's and closed forms; records tell how they were measured; training images are refused."""
+"""Metrics equal torch-fidelity's on the same images; records tell how; training images are refused."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
+from importlib.metadata import version
 
 import numpy as np
 import pytest
 import torch
 import torch_fidelity
+import torchvision
 from torch import Tensor
 from torch.utils.data import Dataset
+from torch_fidelity.sample_similarity_lpips import SampleSimilarityLPIPS
 
+import minegan_zoo as mz
 from minegan_zoo import samplers
 from minegan_zoo.contracts import ImageSpec, MineganError
 from minegan_zoo.data import load_images, to_float
 from minegan_zoo.evaluation import MetricRecord, evaluate
-from minegan_zoo.extractors import BUNDLED, BUNDLED_SHA256, bundled, load_extractor, register_extractors
-from minegan_zoo.metrics import fid, kid, precision_recall
+from minegan_zoo.extractors import BUNDLED, BUNDLED_SHA256, LPIPS, load_extractor, register_extractors
+from minegan_zoo.extractors.models import LpipsExtractor
+from minegan_zoo.watch import Watch
 
 
 def pixels(n: int, seed: int, channels: int = 1, resolution: int = 32) -> Tensor:
@@ -51,145 +57,34 @@ class Blobs:
         return to_float(pixels(n, seed or 0, self.channels, self.resolution))
 
 
-# Metrics on features
-
-
-def gaussian(n: int, mean: np.ndarray, covariance: np.ndarray) -> Tensor:
-    """Features whose sample mean and covariance are exactly these."""
-    noise = np.random.default_rng(0).normal(size=(n, len(mean)))
-    noise -= noise.mean(0)
-    white = noise @ np.linalg.inv(np.linalg.cholesky(np.cov(noise, rowvar=False))).T
-    return torch.from_numpy(white @ np.linalg.cholesky(covariance).T + mean)
-
-
-def test_fid_is_the_closed_form_on_gaussians() -> None:
-    """|m1 - m2|^2 + sum over shared axes of (sqrt(a) - sqrt(b))^2, for covariances that commute."""
-    rng = np.random.default_rng(1)
-    axes, _ = np.linalg.qr(rng.normal(size=(8, 8)))
-    a, b = rng.uniform(0.5, 4, 8), rng.uniform(0.5, 4, 8)
-    mean = rng.normal(size=8)
-    real = gaussian(100, np.zeros(8), axes * a @ axes.T)
-    fake = gaussian(90, mean, axes * b @ axes.T)
-    wanted = mean @ mean + ((np.sqrt(a) - np.sqrt(b)) ** 2).sum()
-    assert fid(real, fake).value == pytest.approx(wanted, rel=1e-9)
-    assert fid(real, real).value == pytest.approx(0, abs=1e-9)
-
-
-def test_kid_is_the_unbiased_mmd_of_the_cubic_kernel() -> None:
-    real, fake = torch.randn(2, 30, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    fake = fake[:25] + 0.5
-
-    def kernel(x: Tensor, y: Tensor) -> Tensor:
-        return (x @ y.T / 5 + 1) ** 3
-
-    def off_diagonal_mean(x: Tensor) -> Tensor:
-        return (kernel(x, x).sum() - kernel(x, x).diag().sum()) / (len(x) * (len(x) - 1))
-
-    # subsets of min(30, 25) take every fake, and of the real ones 25: the mean over many is near the whole's
-    score = kid(real, fake, 0)
-    whole = off_diagonal_mean(real) + off_diagonal_mean(fake) - 2 * kernel(real, fake).mean()
-    assert score.settings == {"kid_subsets": 100, "kid_subset_size": 25}
-    assert score.std is not None and abs(score.value - whole.item()) < 4 * score.std / math.sqrt(100)
-    equal = kid(fake, real[:25], 0)
-    whole = off_diagonal_mean(real[:25]) + off_diagonal_mean(fake) - 2 * kernel(real[:25], fake).mean()
-    assert equal.value == pytest.approx(whole.item(), rel=1e-9) and equal.std == pytest.approx(0, abs=1e-12)
-
-
-def test_kid_subsets_are_at_most_a_thousand(monkeypatch: pytest.MonkeyPatch) -> None:
-    means = {"kernel_inception_distance_mean": 0.5, "kernel_inception_distance_std": 0.1}
-    monkeypatch.setattr("torch_fidelity.metric_kid.kid_features_to_metric", lambda *_, **__: means)  # slow
-    score = kid(torch.zeros(1100, 2), torch.zeros(1200, 2), 0)
-    assert (score.value, score.std, score.settings["kid_subset_size"]) == (0.5, 0.1, 1000)
-
-
-def test_precision_and_recall_tell_a_collapsed_from_a_spread_model() -> None:
-    real = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
-    collapsed = real[:1] + 1e-3 * torch.randn(200, 4, generator=torch.Generator().manual_seed(1))
-    spread = 10 * torch.randn(200, 4, generator=torch.Generator().manual_seed(2))
-    of_collapsed, of_spread, of_itself = (precision_recall(real, fake) for fake in (collapsed, spread, real))
-    assert of_collapsed[0].value == 1 and of_collapsed[1].value < 0.02
-    assert of_spread[0].value < 0.2 and of_spread[1].value > 0.8
-    assert of_itself[0].value == of_itself[1].value == 1
-
-
 # The same images through torch-fidelity alone
 
 
 @pytest.mark.parametrize(
     ("extractor", "channels", "resolution"),
-    [(BUNDLED, 1, 32), (BUNDLED, 3, 48), ("timm-random:test_efficientnet", 3, 40)],
+    [(BUNDLED, 1, 32), (BUNDLED, 3, 48), ("timm-random:test_efficientnet", 3, 40), ("pixels@8", 3, 20)],
 )
 def test_values_equal_torch_fidelitys_own(extractor: str, channels: int, resolution: int) -> None:
     real, fake = pixels(60, 1, channels, resolution), pixels(70, 2, channels, resolution)
-    found = evaluate(fake, real, metrics=("fid", "kid", "precision", "recall"), extractor=extractor, seed=3)
+    classifies = extractor == BUNDLED
+    names = ["fid", "kid", "kmmd_rbf_median", "precision", "recall"] + ["inception_score"] * classifies
+    found = evaluate(fake, real, metrics=names, extractor=extractor, seed=3)
     register_extractors(extractor)
-    wanted = torch_fidelity.calculate_metrics(
-        input1=Images(fake), input2=Images(real), feature_extractor=extractor, fid=True, kid=True, prc=True,
-        kid_subset_size=60, rng_seed=3, cuda=torch.cuda.is_available(), cache=False, save_cpu_ram=True, verbose=False,
-    )  # fmt: skip
+    settings = {
+        "input1": Images(fake), "input2": Images(real), "feature_extractor": extractor, "kid_subset_size": 60,
+        "rng_seed": 3, "cuda": torch.cuda.is_available(), "cache": False, "save_cpu_ram": True, "verbose": False,
+    }  # fmt: skip
+    wanted = torch_fidelity.calculate_metrics(fid=True, kid=True, prc=True, isc=classifies, **settings)
+    sigma = found["kmmd_rbf_median"].settings["kid_kernel_rbf_sigma"]
+    gaussian = torch_fidelity.calculate_metrics(kid=True, kid_kernel="rbf", kid_kernel_rbf_sigma=sigma, **settings)
+    assert found["kmmd_rbf_median"].value == pytest.approx(gaussian["kernel_inception_distance_mean"], rel=1e-6)
     assert found["fid"].value == pytest.approx(wanted["frechet_inception_distance"], rel=1e-6)
     assert found["kid"].value == pytest.approx(wanted["kernel_inception_distance_mean"], rel=1e-6)
     assert found["kid"].std == pytest.approx(wanted["kernel_inception_distance_std"], rel=1e-6)
+    if classifies:
+        assert found["inception_score"].value == pytest.approx(wanted["inception_score_mean"], rel=1e-6)
+        assert found["inception_score"].std == pytest.approx(wanted["inception_score_std"], rel=1e-6)
     assert found["precision"].value == wanted["precision"] and found["recall"].value == wanted["recall"]
-
-
-# Extractors
-
-
-@pytest.mark.parametrize("name", [BUNDLED, "timm-random:test_efficientnet"])
-def test_networks_are_in_eval_mode(name: str) -> None:
-    """No batch statistics, no dropout: features of an image do not depend on its batch or on the call."""
-    extractor = load_extractor(name)
-    assert not any(module.training for module in extractor.network.modules())
-    images = pixels(6, 0)
-    together = extractor.features(images)
-    assert torch.equal(together, extractor.features(images))
-    assert torch.allclose(together, extractor.features(images, batch=1), atol=1e-5)
-    assert together.dtype == torch.float32 and not together.requires_grad
-
-
-def test_the_bundled_extractor_is_pinned_and_tells_images_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    extractor = load_extractor()
-    assert (extractor.name, extractor.sha256) == (BUNDLED, BUNDLED_SHA256)
-    assert extractor.features(pixels(5, 0)).shape == (5, 64)
-    assert (extractor.features(pixels(50, 0)).std(0) > 0).sum() >= 60  # nearly all features are alive
-    monkeypatch.setattr(bundled, "BUNDLED_SHA256", "0" * 64)
-    with pytest.raises(MineganError, match="damaged"):
-        load_extractor()
-
-
-def test_grey_and_its_rgb_copy_have_equal_features() -> None:
-    grey = pixels(4, 0)
-    for name in (BUNDLED, "timm-random:test_efficientnet"):
-        extractor = load_extractor(name)
-        assert torch.allclose(extractor.features(grey), extractor.features(grey.repeat(1, 3, 1, 1)), atol=1e-5)
-
-
-def test_random_timm_networks_are_the_same_every_time_and_leave_the_random_state_alone() -> None:
-    torch.manual_seed(5)
-    before = torch.get_rng_state()
-    first = load_extractor("timm-random:test_efficientnet")
-    assert torch.equal(torch.get_rng_state(), before)
-    torch.manual_seed(6)
-    assert load_extractor("timm-random:test_efficientnet").sha256 == first.sha256
-    assert load_extractor("timm-random:test_resnet").sha256 != first.sha256
-
-
-def test_extractors_that_cannot_be_had_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(MineganError, match="did you mean inception-v3-compat"):
-        load_extractor("inception-v3")
-    with pytest.raises(MineganError, match="list_models"):
-        load_extractor("timm-random:nonsense_net")
-
-    def offline(*_: object, **__: object) -> None:
-        raise OSError("no network")
-
-    monkeypatch.setattr("timm.create_model", offline)
-    with pytest.raises(MineganError, match=r"timm:resnet18 cannot be had: no network; .* bundled"):
-        load_extractor("timm:resnet18")
-    monkeypatch.setattr("torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url", offline)
-    with pytest.raises(MineganError, match="weights of extractor inception-v3-compat cannot be had"):
-        load_extractor("inception-v3-compat")
 
 
 # Records
@@ -197,8 +92,10 @@ def test_extractors_that_cannot_be_had_say_what_to_do(monkeypatch: pytest.Monkey
 
 def test_record_says_how_it_was_measured(capfd: pytest.CaptureFixture[str]) -> None:
     real = load_images(pixels(40, 1), ImageSpec(1, 32))
-    found = evaluate(Blobs(), real, metrics=("fid", "kid"), samples=50, seed=7)
+    found = evaluate(Blobs(), real, metrics=("fid", "kid"), samples=50, seed=7, checkpoint="last", device="cpu")
     record = found["kid"]
+    assert (record.checkpoint, record.device, record.dtype, record.quantisation) == ("last", "cpu", "float32", "uint8")
+    assert (record.training_count, record.training_digest) == (0, None)
     assert list(found) == ["fid", "kid"] and record.metric == "kid" and record.tool == "torch-fidelity 0.4.0"
     assert (record.extractor, record.extractor_sha256) == (BUNDLED, BUNDLED_SHA256)
     assert (record.real_count, record.fake_count, record.seed) == (40, 50, 7)
@@ -206,6 +103,8 @@ def test_record_says_how_it_was_measured(capfd: pytest.CaptureFixture[str]) -> N
     assert record.resize == "pillow-lanczos, centre crop; torch bilinear antialiased to 32"
     assert record.settings == {"kid_subsets": 100, "kid_subset_size": 40} and record.trained_on is None
     assert found["fid"].std is None and record.std is not None
+    density = evaluate(Blobs(), real, metrics=("density",), samples=50)["density"]
+    assert density.tool == f"minegan-zoo {version('minegan-zoo')}" and density.settings == {"neighbours": 5}
     assert json.loads(json.dumps(record.as_dict())) == record.as_dict()
     assert set(record.as_dict()) == {field.name for field in dataclasses.fields(MetricRecord)}
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -221,6 +120,17 @@ def test_a_model_is_measured_on_its_own_samples() -> None:
     assert evaluate(Blobs(), real, samples=50, seed=8)["fid"].value != by_model["fid"].value
     closer = evaluate(pixels(200, 3), real)["fid"].value
     assert closer < evaluate(255 - pixels(200, 3) // 4, real)["fid"].value
+
+
+def test_a_source_is_measured_as_it_is() -> None:
+    source = mz.load_source("progan.tiny")
+    images = pixels(20, 1, source.image.channels, source.image.resolution)
+    found = evaluate(source, images, samples=70, seed=3)
+    assert found == evaluate(source, images, samples=70, seed=3)
+    assert found["fid"].fake_count == 70 and found["fid"].value != evaluate(source, images, samples=70)["fid"].value
+    drawn = samplers.SourceSampler(source).sample(70, seed=3)
+    assert len(drawn.flatten(1).unique(dim=0)) == 70 and drawn.abs().max() <= 1
+    assert found == evaluate(drawn, images, seed=3)
 
 
 def test_default_sample_count_and_large_models_come_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,10 +164,91 @@ def test_training_images_are_refused_unless_asked_for_and_then_named_so() -> Non
     assert list(disjoint) == ["fid", "kid"] and disjoint["fid"].trained_on == 0
 
 
+def test_records_prove_what_they_were_compared_with() -> None:
+    train = load_images(pixels(12, 1), ImageSpec(1, 32))
+    by_images = evaluate(pixels(40, 3), pixels(40, 2), training=train)["fid"]
+    by_digests = evaluate(pixels(40, 3), pixels(40, 2), training_digests=train.image_digests())["fid"]
+    assert by_images == by_digests and by_images.training_count == 12 and by_images.trained_on == 0
+    wanted = hashlib.sha256("\n".join(sorted(train.image_digests())).encode()).hexdigest()
+    assert by_images.training_digest == wanted
+    other = evaluate(pixels(40, 3), pixels(40, 2), training=pixels(12, 4))["fid"]
+    assert other.training_digest != wanted and other.value == by_images.value
+
+
+def test_copies_are_told_from_new_images() -> None:
+    train, real = pixels(60, 1), pixels(60, 2)
+    names = ("memorisation", "authenticity", "intra_cluster_distance", "mean_variance")
+    new = evaluate(pixels(100, 3), real, metrics=names, training=train)
+    copies = evaluate(train[:3].repeat(20, 1, 1, 1), real, metrics=names, training=train)
+    assert list(new) == list(copies) == list(names)
+    assert new["memorisation"].value == pytest.approx(1, abs=0.15) and copies["memorisation"].value == 0
+    assert new["authenticity"].value > 0.3 and copies["authenticity"].value == 0
+    assert new["intra_cluster_distance"].value > 1 and copies["intra_cluster_distance"].value == 0
+    assert copies["mean_variance"].value < new["mean_variance"].value
+    real_too = torch.cat([real, train[:1]])
+    allowed = evaluate(
+        pixels(100, 3), real_too, metrics=("coverage", "mean_variance"), training=train, allow_training=True
+    )
+    assert list(allowed) == ["coverage_train", "mean_variance"]  # which real images judge the one, not the other
+    with pytest.raises(MineganError, match=r"memorisation compares .* held-out images, but 1 of the real"):
+        evaluate(pixels(9, 3), real_too, metrics=("memorisation",), training=train, allow_training=True)
+
+
+def test_memorisation_is_the_watchs() -> None:
+    train, real, fake = (load_images(pixels(30, seed), ImageSpec(1, 32)).images for seed in (1, 2, 3))
+    watched = Watch(load_extractor().features, train, real).samples(to_float(fake))
+    found = evaluate(fake, real, metrics=("memorisation",), training=train)
+    assert found["memorisation"].value == pytest.approx(watched["memorisation"], rel=1e-5)
+
+
 def test_training_images_in_another_form_prove_nothing() -> None:
     training = load_images(pixels(5, 1), ImageSpec(3, 16)).image_digests()
     with pytest.raises(MineganError, match="prepared as 3x16, real ones as 1x32"):
         evaluate(pixels(5, 2), pixels(5, 3), training_digests=training)
+
+
+# Classes
+
+
+def test_class_accuracy_is_of_the_classes_asked_for() -> None:
+    images = pixels(40, 3)
+    real = pixels(40, 2)
+    likeliest = load_extractor(logits=True).layers(images)[1].argmax(1)
+    index = int(likeliest.mode().values)
+    share = float((likeliest == index).float().mean())
+    name = load_extractor().class_names[index]
+    for classes in ((name,), (name.upper(),), (index,)):
+        record = evaluate(images, real, metrics=("class_accuracy",), classes=classes)["class_accuracy"]
+        assert record.value == pytest.approx(share) and record.classes == str(classes[0])
+    every = evaluate(images, real, metrics=("class_accuracy", "fid"), classes=range(20))
+    assert every["class_accuracy"].value == 1 and every["fid"].classes == ""
+
+
+# LPIPS
+
+
+def test_intra_lpips_is_by_lpips_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its weights stood in for by drawn ones; its record names them, whatever extractor measures the rest."""
+    vgg = torch.nn.Module()
+    vgg.features = torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs["D"])
+    weights = {f"lin{i}.model.1.weight": torch.rand(1, c, 1, 1) for i, c in enumerate((64, 128, 256, 512, 512))}
+    monkeypatch.setattr("torch_fidelity.sample_similarity_lpips.torchvision_load_pretrained_vgg16", lambda: vgg)
+    monkeypatch.setattr("torch_fidelity.sample_similarity_lpips.load_state_dict_from_url", lambda *_, **__: weights)
+    monkeypatch.setattr(LpipsExtractor, "default_size", 16)
+    train, fake = pixels(1, 1, 3, 16), pixels(4, 3, 3, 16)
+    found = evaluate(fake, pixels(5, 2, 3, 16), metrics=("intra_lpips", "kid"), training=train)
+    lpips = SampleSimilarityLPIPS("lpips")
+    pairs = [float(lpips(fake[i : i + 1], fake[j : j + 1])) for i in range(4) for j in range(i)]
+    assert found["intra_lpips"].value == pytest.approx(np.mean(pairs), rel=1e-4)
+    assert found["intra_lpips"].extractor == LPIPS and found["kid"].extractor == BUNDLED
+    assert found["intra_lpips"].extractor_sha256 != found["kid"].extractor_sha256
+
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr("torch_fidelity.sample_similarity_lpips.load_state_dict_from_url", offline)
+    with pytest.raises(MineganError, match="weights of extractor lpips-vgg16 cannot be had"):
+        evaluate(fake, pixels(5, 2, 3, 16), metrics=("intra_lpips",), training=train)
 
 
 # Mistakes
@@ -276,3 +267,15 @@ def test_mistakes_say_what_to_do() -> None:
         evaluate(torch.full((4, 1, 32, 32), math.nan), pixels(5, 2))
     with pytest.raises(MineganError, match=r"must be \(n, 1 or 3, R, R\)"):
         evaluate(torch.zeros(4, 2, 32, 32), pixels(5, 2))
+    for name in ("memorisation", "authenticity", "intra_cluster_distance", "intra_lpips"):
+        with pytest.raises(MineganError, match=f"{name} compares .* training="):
+            evaluate(pixels(5, 1), pixels(5, 2), metrics=(name,))
+    for classes, what in {
+        (): "needs the target's classes",
+        "9": "a sequence",
+        ("ankle",): "no class ankle; by name",
+    }.items():
+        with pytest.raises(MineganError, match=what):
+            evaluate(pixels(5, 1), pixels(5, 2), metrics=("class_accuracy",), classes=classes)
+    with pytest.raises(MineganError, match="pixels is no classifier"):
+        evaluate(pixels(5, 1), pixels(5, 2), metrics=("inception_score",), extractor="pixels")
