@@ -24,6 +24,7 @@ from .protocol import PROTOCOLS, Protocol, Spec
 from .sources import is_made, make
 
 RESULTS = Path(__file__).parent.parent / "results" / "quality" / "zoo-32"
+PAPERS = RESULTS.parent / "papers"
 
 
 def main() -> None:
@@ -44,14 +45,22 @@ def main() -> None:
         case "source":
             for each in arguments.names:
                 make(each, protocol.recipes[each], places.cache, places.data)
+        case "papers":
+            _show_papers()
+        case "measure":
+            from .literature import measure
+
+            setting, run = arguments.names
+            print(measure(setting, Path(run), PAPERS))
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.quality", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("command", choices=("run", "sources", "tune", "page", "one", "source"))
-    parser.add_argument("names", nargs="*", help="of rows, for one; of sources, for source")
+    commands = ("run", "sources", "tune", "page", "one", "source", "papers", "measure")
+    parser.add_argument("command", choices=commands)
+    parser.add_argument("names", nargs="*", help="of rows, for one; of sources, for source; of a setting and its run")
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--full", action="store_true", help="every method, size and task; takes days")
     size.add_argument("--smoke", action="store_true", help="a few steps of everything, in ten minutes")
@@ -167,6 +176,18 @@ def _show(protocol: Protocol, places: Places) -> None:
     for bar in check_bars(results):
         print(bar)
     print(f"the page: {write_page(results, protocol, places, rates)}")
+
+
+def _show_papers() -> None:
+    from .literature import comparison, settings
+
+    for each in settings():
+        print(f"\n{each.title}: minegan-zoo mine --config {each.run} --out RUN")
+        print("".join(f"  needs {need['place']}: {need['origin']}\n" for need in [*each.weights, *each.data]), end="")
+        print(f"  {each.note}")
+        for method, metric, published, ours, source in comparison(each, PAPERS):
+            numbers = ["–" if value is None else f"{value:g}" for value in (published, ours)]
+            print(f"  {method:20} {metric:12} published {numbers[0]:>7}  ours {numbers[1]:>7}  {source}")
 
 
 if __name__ == "__main__":

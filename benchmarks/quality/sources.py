@@ -12,7 +12,6 @@ from typing import Any
 
 from minegan_zoo.config import SourceChoice
 from minegan_zoo.run_folder import MODEL
-from minegan_zoo.weights import is_source_folder
 
 
 @dataclass(frozen=True)
@@ -91,6 +90,8 @@ def run_folder(name: str, recipe: Recipe, cache: Path) -> Path:
 
 def is_made(name: str, recipe: Recipe, cache: Path) -> bool:
     """Whether it is there, whole."""
+    from minegan_zoo.weights import is_source_folder
+
     return is_source_folder(run_folder(name, recipe, cache) / MODEL)
 
 

@@ -55,6 +55,7 @@ def configure(spec: Spec, protocol: Protocol, cache: Path) -> RunConfig:
         **method.options,
         **{f"strategy.{name}": rate for name, rate in spec.rates},
         "training.samples_every": every,
+        "training.state_every": every,
         "training.log_every": max(1, every // 5),
         "training.watch_every": 0,
         "training.fid_samples": 0,

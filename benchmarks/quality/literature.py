@@ -1,0 +1,131 @@
+"""`papers`: the settings of the literature as run files, what their cards say, and our numbers beside the published.
+
+papers/NAME.toml is what `minegan-zoo mine --config` executes, from a folder that holds weights/ and data/ as
+papers/cards/NAME.toml says; any other method runs with `--strategy`.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from minegan_zoo.config import RunConfig
+from minegan_zoo.contracts import MineganError
+
+PAPERS = Path(__file__).parent / "papers"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One call of `evaluate`."""
+
+    metrics: Sequence[str]
+    extractor: str
+    samples: int
+    real: str
+    """"test", or "training" where the literature has no other images: metrics are then named fid_train and so on."""
+
+
+@dataclass(frozen=True)
+class Published:
+    method: str
+    metric: str
+    value: float
+    source: str
+    """Who says so, and where."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A run file and its card."""
+
+    name: str
+    run: Path
+    title: str
+    note: str
+    weights: Sequence[Mapping[str, str]]
+    """Each with its place (empty: fetched by name), origin and licence."""
+    data: Sequence[Mapping[str, str]]
+    """Each with its place and origin."""
+    recipes: Sequence[Recipe]
+    published: Sequence[Published]
+
+
+def settings() -> list[Setting]:
+    """All of them, by name."""
+    found = []
+    for run in sorted(PAPERS.glob("*.toml")):
+        card = tomllib.loads((PAPERS / "cards" / run.name).read_text("utf-8"))
+        found.append(
+            Setting(
+                run.stem,
+                run,
+                card["title"],
+                card.get("note", ""),
+                card["weights"],
+                card["data"],
+                [Recipe(**recipe) for recipe in card["recipe"]],
+                [Published(**row) for row in card.get("published", [])],
+            )
+        )
+    return found
+
+
+def setting(name: str) -> Setting:
+    """MineganError where there is none of this name."""
+    found = {each.name: each for each in settings()}
+    if name not in found:
+        raise MineganError(f"there is no setting {name}: there are {', '.join(found)}")
+    return found[name]
+
+
+def measure(name: str, run: Path, results: Path, recipes: Sequence[Recipe] | None = None) -> Path:
+    """Measure a finished run of a setting by its card and write the records; gives their file.
+
+    Relative paths are meant as the run had them: call it from the same folder.
+    """
+    import minegan_zoo as mz
+
+    config = RunConfig.read(run / "config.toml")
+    model = mz.MinedGAN.load(run)
+    records: dict[str, Any] = {}
+    for recipe in setting(name).recipes if recipes is None else recipes:
+        real = config.test if recipe.real == "test" else config.target
+        if real is None:
+            raise MineganError(f"{run} names no test images: run papers/{name}.toml as it is")
+        found = mz.evaluate(
+            model,
+            real,
+            metrics=recipe.metrics,
+            extractor=recipe.extractor,
+            samples=recipe.samples,
+            training=config.target,
+            allow_training=recipe.real == "training",
+            checkpoint="last, averaged",
+        )
+        records |= {metric: record.as_dict() for metric, record in found.items()}
+    method = config.strategy.name + (f"+{config.augmentation.name}" if config.augmentation else "")
+    path = results / name / f"{method}-s{config.seed}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"setting": name, "method": method, "config": config.to_toml(), "records": records}, indent=1)
+    path.write_text(text + "\n", "utf-8")
+    return path
+
+
+def comparison(each: Setting, results: Path) -> list[tuple[str, str, float | None, float | None, str]]:
+    """(method, metric, published, ours, where it was published); ours is a mean over the seeds there are."""
+    ours: dict[tuple[str, str], list[float]] = {}
+    for path in sorted((results / each.name).glob("*.json")):
+        found = json.loads(path.read_text("utf-8"))
+        for metric, record in found["records"].items():
+            ours.setdefault((found["method"], metric), []).append(record["value"])
+    means = {key: sum(values) / len(values) for key, values in ours.items()}
+    rows: list[tuple[str, str, float | None, float | None, str]] = [
+        (row.method, row.metric, row.value, means.pop((row.method, row.metric), None), row.source)
+        for row in each.published
+    ]
+    return rows + [(method, metric, None, value, "") for (method, metric), value in means.items()]

@@ -1,0 +1,272 @@
+"""The quality benchmark: splits without overlap, equal budgets and trials, rows that resume, bars, page, lost jobs."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import itertools
+import json
+import struct
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.quality import performing, training
+from benchmarks.quality.bars import Bar, check_bars
+from benchmarks.quality.images import read_splits
+from benchmarks.quality.jobs import Job, run_jobs
+from benchmarks.quality.page import write_page
+from benchmarks.quality.performing import is_done, perform, result_path
+from benchmarks.quality.places import Places
+from benchmarks.quality.protocol import METHODS, OWN, PROTOCOLS, RIVALS, TASKS, Block, Protocol, Spec
+from benchmarks.quality.results import SECOND, Result, Results, read_results
+from benchmarks.quality.sources import Recipe, is_made, make
+from benchmarks.quality.tuning import LEVELS, TUNED, rate_names, summarise, trials, tuning_specs
+
+TINY = {"resolution": 8, "channels": 1, "z_dim": 4, "channel_base": 32, "channel_max": 4}
+RECIPE = Recipe("progan", "MNIST", (0, 1, 2), 2, TINY, batch=4)
+PROTOCOL = Protocol(
+    (Block(("digits-off",), ("minegan", "bsa"), (30,)),),
+    updates=4,
+    seeds=(0,),
+    samples=16,
+    points=2,
+    recipes={"digits-0-8": RECIPE},
+    second="pixels",
+)
+
+
+def write_digits(root: Path, split: str, count: int, seed: int, first: np.ndarray | None = None) -> np.ndarray:
+    """`count` noise images of each class 0 to 9 as torchvision lays MNIST out; `first` stand before the others."""
+    draw = np.random.default_rng(seed)
+    pixels = draw.integers(0, 256, (10 * count, 28, 28), dtype=np.uint8)
+    if first is not None:
+        pixels[: len(first)] = first
+    labels = np.repeat(np.arange(10)[None], count, 0).ravel().astype(np.uint8)
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    name = {"train": "train", "test": "t10k"}[split]
+    content = struct.pack(">iiii", 2051, len(pixels), 28, 28) + pixels.tobytes()
+    (raw / f"{name}-images-idx3-ubyte").write_bytes(content)
+    (raw / f"{name}-labels-idx1-ubyte").write_bytes(struct.pack(">ii", 2049, len(labels)) + labels.tobytes())
+    for file in list(raw.glob(f"{name}-*ubyte")):
+        (raw / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+    return pixels
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Places:
+    """Data and one trained source."""
+    folder = tmp_path_factory.mktemp("quality")
+    write_digits(folder / "data", "train", 60, 0)
+    write_digits(folder / "data", "test", 20, 1)
+    found = Places(folder / "data", folder / "cache", folder / "results", folder / "work")
+    make("digits-0-8", RECIPE, found.cache, found.data)
+    return found
+
+
+def spec_of(method: str, protocol: Protocol = PROTOCOL) -> Spec:
+    return next(spec for spec in protocol.specs({}) if spec.method == method)
+
+
+def values(result: dict[str, Any], space: int = 0) -> dict[str, float]:
+    return {name: record["value"] for name, record in result["spaces"][space]["metrics"].items()}
+
+
+# Images
+
+
+def test_the_three_sets_share_no_image(tmp_path: Path) -> None:
+    test = write_digits(tmp_path, "test", 10, 1)
+    write_digits(tmp_path, "train", 20, 0, first=test[:20])  # two of each class are test images too
+    splits = read_splits("MNIST", (3, 7), tmp_path, tmp_path / "cache")
+    assert (len(splits.pool), len(splits.validation), len(splits.test)) == (29, 7, 20)  # of 40, less 4; a fifth
+    sets = [{row.numpy().tobytes() for row in images} for images in (splits.pool, splits.validation, splits.test)]
+    assert all(not one & other for one, other in itertools.combinations(sets, 2))
+    again = read_splits("MNIST", (3, 7), tmp_path / "gone", tmp_path / "cache")  # kept after the first time
+    assert torch.equal(again.pool, splits.pool) and torch.equal(again.test, splits.test)
+
+
+def test_fewer_shots_are_among_more_and_seeds_differ(places: Places) -> None:
+    splits = read_splits("MNIST", (9,), places.data, places.cache)
+    few, many, other = (splits.shots(*each).image_digests() for each in ((10, 0), (30, 0), (10, 1)))
+    assert len(few) == 10 and few < many and few != other
+
+
+# Rows
+
+
+def test_a_source_is_trained_once(places: Places) -> None:
+    assert is_made("digits-0-8", RECIPE, places.cache)
+    assert not is_made("digits-0-8", dataclasses.replace(RECIPE, steps=3), places.cache)
+
+
+@pytest.mark.parametrize("method", ["minegan", "bsa"])
+def test_a_run_is_measured_on_its_way_and_at_its_end(places: Places, method: str) -> None:
+    spec = spec_of(method)
+    perform(spec, PROTOCOL, places)
+    found = json.loads(result_path(spec, places).read_text())
+    assert is_done(spec, PROTOCOL, places)
+    assert found["generator_updates"] == 4  # the same budget in whichever updates a method has
+    assert found["critic_updates"] == (0 if method == "bsa" else 4)
+    assert {point["updates"] for point in found["over_steps"]} == {0, 2, 4}
+    assert set(values(found)) == set(PROTOCOL.metrics) and set(values(found, 1)) == set(PROTOCOL.second_metrics)
+    shared = found["spaces"][0]["shared"]
+    assert shared["trained_on"] == 0 and shared["fake_count"] == 16
+    assert 20 < shared["training_count"] < 30  # of 30 shots the library holds some out by itself
+    assert result_path(spec, places).with_suffix(".webp").is_file()
+    assert not is_done(dataclasses.replace(spec, rates=(("source_lr", 1e-3),)), PROTOCOL, places)
+    assert not is_done(spec, dataclasses.replace(PROTOCOL, samples=17), places)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_result(
+    places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = dataclasses.replace(spec_of("minegan"), seed=5)
+    whole = perform(spec, PROTOCOL, places)
+    aside = dataclasses.replace(places, results=tmp_path / "results", work=tmp_path / "work")
+    calls = []
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        calls.append(len(calls))
+        if len(calls) == 3:  # the start, the middle, then this
+            raise KeyboardInterrupt
+        return measured(*arguments, **options)
+
+    measured = training.evaluate
+    monkeypatch.setattr(training, "evaluate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        perform(spec, PROTOCOL, aside)
+    assert not is_done(spec, PROTOCOL, aside)
+    again = perform(spec, PROTOCOL, aside)
+    assert len(calls) == 4  # only what was missing is trained and measured
+    assert again["spaces"] == whole["spaces"] and again["over_steps"] == whole["over_steps"]
+
+
+def test_rows_without_training(places: Places) -> None:
+    replay, other, unmined = (perform(spec_of(name), PROTOCOL, places) for name in ("replay", "other-real", "unmined"))
+    assert values(replay)["memorisation"] == 0 and replay["spaces"][0]["shared"]["trained_on"] == 0
+    assert "memorisation" not in values(other) and values(other)["fid"] < values(unmined)["fid"]
+    assert values(unmined, 1)["fid"] > 0
+
+
+# Grids and trials
+
+
+def test_the_core_grid_is_what_was_agreed() -> None:
+    specs = [spec for spec in PROTOCOLS["core"].specs({}) if spec.trains]
+    found = Counter((spec.task, spec.method, spec.shots) for spec in specs if not spec.source)
+    for task in ("digits-off", "fashion-off"):
+        for method in ("scratch", "transfergan", "minegan"):
+            assert all(found[task, method, shots] == 3 for shots in (10, 100, 1000))
+    assert all(found["digits-off", method, 100] == 3 for method in (*OWN, *RIVALS))
+    assert all(found[f"fashion-{cover}", "minegan", 100] == 3 for cover in ("one", "two", "none"))
+    assert {spec.source for spec in specs if spec.task == "fashion-none" and spec.source} == {"tops", "shoes", "others"}
+    for name in ("core", "full", "smoke"):
+        every = [spec.name for spec in PROTOCOLS[name].specs({})]
+        assert len(every) == len(set(every))
+        assert {spec.task for spec in PROTOCOLS[name].specs({})} <= set(TASKS)
+
+
+def test_every_method_has_as_many_trials_that_meet_every_pair_of_rates() -> None:
+    for method in TUNED:
+        names, grid = rate_names(METHODS[method].strategy), trials(METHODS[method].strategy)
+        assert len(grid) == 1 + len(LEVELS) ** 2 and grid[0] == {}
+        for one, other in itertools.combinations(names, 2):
+            assert len({(trial[one], trial[other]) for trial in grid[1:]}) == len(LEVELS) ** 2
+    with pytest.raises(ValueError, match="prime"):
+        trials("minegan", (1e-4, 1e-3, 1e-2, 1e-1))
+
+
+def test_tuning_takes_the_best_finished_trial(tmp_path: Path) -> None:
+    places = Places(tmp_path, tmp_path, tmp_path / "results", tmp_path)
+    specs = [spec for spec in tuning_specs(PROTOCOL) if spec.method in ("ewc", "genda")]
+    for spec in specs[:-1]:  # one of genda's is missing
+        path = result_path(spec, places)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        record = {"value": abs(spec.trial - 4) + 1.0}
+        digest = performing.digest(spec, PROTOCOL)
+        path.write_text(json.dumps({"digest": digest, "spaces": [{"metrics": {"fid": record}}]}))
+    methods = summarise(PROTOCOL, places)["methods"]
+    assert methods["ewc"]["rates"] == trials("ewc")[4] and methods["ewc"]["trials"][0]["fid"] == 1
+    assert methods["genda"]["rates"] is None and set(methods) == {"ewc", "genda"}
+
+
+# Bars and page
+
+
+def made(task: str, method: str, seed: int, space: dict[str, float], source: str = "", **more: Any) -> Result:
+    spec = Spec(task, method, 0 if method == "unmined" else 100, seed, 400, source)
+    fixed = {name: space[name] for name in ("fid",)}
+    folded = [{"metrics": {name: {"value": value} for name, value in part.items()}} for part in (space, fixed)]
+    return Result(spec, {"spaces": folded, "over_steps": [], "p": [], **more}, Path("no-sheet"))
+
+
+def bar(results: Results, task: str, claim: str) -> Bar:
+    return next(each for each in check_bars(results) if each.task == task and each.claim.startswith(claim))
+
+
+def test_bars_are_ratios_of_means() -> None:
+    def curve(*fids: float) -> list[dict[str, float]]:
+        return [{"updates": 200.0 * place, "fid": fid} for place, fid in enumerate(fids)]
+
+    plain, ours = {"fid": 20.0, "recall": 0.8}, [{"fid": fid, "recall": 0.7} for fid in (8.0, 12.0)]
+    found = [made("digits-off", "transfergan", seed, plain, over_steps=curve(90, 40, 20)) for seed in (0, 1)]
+    for seed, numbers in enumerate(ours):
+        found.append(made("digits-off", "minegan", seed, numbers, over_steps=curve(80, numbers["fid"], 10)))
+    found += [made("digits-off", "cdc", 0, {"fid": 5.0})]
+    results = Results(found)
+    fid = bar(results, "digits-off", "FID of transfergan's, 100")
+    assert fid.reached == pytest.approx(0.5) and fid.holds
+    recall = bar(results, "digits-off", "recall of transfergan's")
+    assert recall.reached == pytest.approx(0.875) and recall.holds is False
+    speed = bar(results, "digits-off", "updates until")  # from 80 to 10 within 200 updates, 20 after 6/7 of them
+    assert speed.reached == pytest.approx(6 / 7 * 200 / 400)
+    assert bar(results, "cdc", "FID of its, worst").reached == pytest.approx(2.0)
+    assert bar(results, "ewc", "FID of its, worst").holds is None
+    assert bar(results, "digits-off", "FID of transfergan's, 10 images").reached is None
+    assert results.cell("digits-off", "minegan", 100, "fid", SECOND).spread == pytest.approx(8**0.5)  # type: ignore[union-attr]
+
+
+def test_bars_of_several_sources() -> None:
+    p = [[0, 0.3, 0.3, 0.4], [400, 0.1, 0.5, 0.4]]
+    found = [made("fashion-two", "minegan", 0, {"fid": 20.0}, p=p)]
+    for source, fid in (("shoes", 100.0), ("others", 80.0)):
+        found.append(made("fashion-two", "minegan", 0, {"fid": fid}, source))
+    results = Results(found)
+    assert bar(results, "fashion-two", "FID of the best single").reached == pytest.approx(0.25)
+    assert bar(results, "fashion-two", "least probability").reached == pytest.approx(0.4)
+    assert bar(Results(found[:2]), "fashion-two", "FID of the best single").reached is None  # one source is missing
+
+
+def test_the_page_shows_what_there_is(places: Places, tmp_path: Path) -> None:
+    for spec in PROTOCOL.specs({}):
+        if not is_done(spec, PROTOCOL, places):
+            perform(spec, PROTOCOL, places)
+    page = write_page(read_results(PROTOCOL, places, {}), PROTOCOL, places, {}).read_text()
+    for text in ("minegan", "bsa", "replay", "other-real", "unmined", "FID over updates", "Quality against diversity"):
+        assert text in page
+    assert "rows are there" not in page and "made with other settings" not in page
+    assert page.count("data:image/webp") == 5 and "http" not in page.replace("http-equiv", "")
+    changed = dataclasses.replace(PROTOCOL, points=1)
+    assert (
+        "2 rows were made with other settings"
+        in write_page(
+            read_results(changed, places, {}), changed, dataclasses.replace(places, results=tmp_path), {}
+        ).read_text()
+    )
+
+
+# Processes
+
+
+def test_a_failing_job_loses_no_other(tmp_path: Path) -> None:
+    jobs = [Job("bad", ["no-such-command"]), Job("good/one", ["--help"]), Job("worse", ["one", "--jobs", "x"])]
+    failures = run_jobs(jobs, 2, tmp_path)
+    assert sorted(failure.name for failure in failures) == ["bad", "worse"]
+    assert "invalid choice" in next(failure.reason for failure in failures if failure.name == "bad")
+    assert "usage" in (tmp_path / "good.one.log").read_text()
