@@ -7,14 +7,15 @@ from torch import Tensor
 
 AT_ONCE = 2**24
 """Distances held in memory at a time: 64 MiB."""
+EXACT, FAST = "donot_use_mm_for_euclid_dist", "use_mm_for_euclid_dist"
+"""Modes of `torch.cdist`."""
 
 
-def nearest(points: Tensor, among: Tensor, rank: int = 1, *, exact: bool = True) -> tuple[Tensor, Tensor]:
+def nearest(points: Tensor, among: Tensor, rank: int = 1, mode: str = EXACT) -> tuple[Tensor, Tensor]:
     """Distance (n,) of each point (n, d) to the `rank`-nearest `among` (N, d), and that one's index (n,).
 
-    Exact: equal points have distance 0. Otherwise about ten times faster, through matrix products that round.
+    With `mode=EXACT` equal points have distance 0; `FAST` is about ten times as fast, but rounds.
     """
-    mode = "donot_use_mm_for_euclid_dist" if exact else "use_mm_for_euclid_dist"
     distances, indices = [], []
     for rows in points.split(rows_at_once(among)):
         found = torch.cdist(rows, among, compute_mode=mode).topk(rank, largest=False)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from minegan_zoo.metrics.score import Score
-from minegan_zoo.neighbours import nearest, rows_at_once
+from minegan_zoo.neighbours import FAST, nearest, rows_at_once
 
 
 def precision_recall(real: Tensor, fake: Tensor, neighbours: int = 3) -> tuple[Score, Score]:
@@ -28,10 +28,10 @@ def density_coverage(real: Tensor, fake: Tensor, neighbours: int = 5) -> tuple[S
     Density is not bounded by 1. Where both sets are one distribution, density is 1 and coverage about 1 - 2^-k.
     """
     settings = {"neighbours": min(neighbours, len(real) - 1)}
-    reach, _ = nearest(real, real, rank=settings["neighbours"] + 1, exact=False)  # the first is the image itself
+    reach, _ = nearest(real, real, rank=settings["neighbours"] + 1, mode=FAST)  # the first is the image itself
     pairs, covered = 0, torch.zeros(len(real), dtype=torch.bool)
     for rows in fake.split(rows_at_once(real)):
-        within = torch.cdist(real, rows) < reach[:, None]
+        within = torch.cdist(real, rows, compute_mode=FAST) < reach[:, None]
         pairs += int(within.sum())
         covered |= within.any(1)
     density = pairs / (settings["neighbours"] * len(fake))
