@@ -44,6 +44,12 @@ def written_aside(folder: Path) -> Iterator[Path]:
             shutil.rmtree(aside, ignore_errors=True)
 
 
+def clear_leftovers(folder: Path) -> None:
+    """Remove what a killed process left of its attempt to write `folder`; nobody may be writing it now."""
+    for left in folder.parent.glob(f".{folder.name}-*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
 def _swap_in(aside: Path, folder: Path) -> None:
     if not folder.exists():
         aside.rename(folder)

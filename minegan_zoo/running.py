@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from minegan_zoo import assembly as parts
+from minegan_zoo.atomic import clear_leftovers
 from minegan_zoo.batches import TargetBatches
 from minegan_zoo.compiling import Compiled
 from minegan_zoo.config import RunConfig
@@ -29,6 +30,7 @@ from minegan_zoo.run_folder import CONFIG, METRICS, MODEL
 from minegan_zoo.saved import save_model
 from minegan_zoo.sources import as_module, match_groups, named_groups, save_source
 from minegan_zoo.stopping import StopRequest
+from minegan_zoo.trackers import check_trackers
 from minegan_zoo.trainer import Trainer
 from minegan_zoo.watch import Watch
 
@@ -49,6 +51,7 @@ def run(
 
     Under `accelerate launch` or `torchrun` every process calls it; the first one writes the folder.
     """
+    check_trackers(config.training.trackers)
     assembly = parts.assemble(config, target, test, sources)
     model, processes = resume_or_start(assembly, out, quiet=quiet)
     if out is not None and processes.is_main:
@@ -60,6 +63,7 @@ def run(
 
 def check(config: RunConfig) -> str:
     """Build every part of a run and train nothing: its configuration and stages as text."""
+    check_trackers(config.training.trackers)
     assembly = parts.assemble(config)
     lines = [assembly.config.to_toml()]
     lines += [f"# {note}" for note in assembly.notes]
@@ -77,6 +81,7 @@ def run_pretraining(
     config: RunConfig, out: Path | None, *, target: Any = None, test: Any = None, quiet: bool = False
 ) -> GeneratorSource:
     """Carry out a pretraining configuration of one family."""
+    check_trackers(config.training.trackers)
     (choice,) = config.sources
     source = generators.create(choice.name, None, **choice.options)
     assembly = parts.assemble(config, target, test, [source])
@@ -93,6 +98,10 @@ def resume_or_start(assembly: parts.Assembly, out: Path | None, *, quiet: bool =
     """Train; gives the averaged model. The notes are said once, when the run starts."""
     config, settings = assembly.config, assembly.config.training
     processes = Processes(cpu=parts.device_of(config.device).type == "cpu", precision=settings.precision)
+    if config.batch < processes.count:
+        raise MineganError(
+            f"a batch of {config.batch} cannot be shared by {processes.count} processes: each needs an image at least"
+        )
     if out is not None:
         if processes.is_main:
             _claim(out, config)
@@ -190,6 +199,7 @@ def _claim(out: Path, config: RunConfig) -> None:
                 f"{out} holds a run with other settings ({', '.join(differences)} differ): repeat its command to "
                 "resume it, or choose another --out"
             )
+        clear_leftovers(out / MODEL)
         return
     if out.exists() and (not out.is_dir() or any(path.suffix != ".partial" for path in out.iterdir())):
         raise MineganError(f"{out} exists and is no run folder: choose another --out or empty it")
