@@ -50,18 +50,21 @@ def load_state(folder: Path) -> dict[str, Any] | None:
         tensors = load_file(newest / "state.safetensors")
     except (OSError, ValueError, SafetensorError) as error:
         raise MineganError(f"the state {newest} cannot be read ({error}): delete it to start this run anew") from error
-    if facts.get("schema") != SCHEMA:
+    found = facts.get("schema") if isinstance(facts, dict) else None
+    if found != SCHEMA:
         raise MineganError(
-            f"the state {newest} has schema {facts.get('schema')}, this version of minegan_zoo reads {SCHEMA}: resume "
-            "it with the version that wrote it, or choose another folder"
+            f"the state {newest} has schema {found}, this version of minegan_zoo reads {SCHEMA}: resume it with the "
+            "version that wrote it, or choose another folder"
         )
     state: dict[str, Any] = _unpack(facts["state"], tensors)
     return state
 
 
-def check_versions(written: Mapping[str, str], installed: Mapping[str, str], place: Path) -> None:
-    """MineganError where a state was written with a plugin that is not here, or by a newer version of one."""
-    for package, version in written.items():
+def check_origin(state: Mapping[str, Any], installed: Mapping[str, str], target: str, place: Path) -> None:
+    """MineganError for a state of other target images, of a plugin that is not here or of a newer version of one."""
+    if state["target"] != target:
+        raise MineganError(f"{place.parent} was trained on other target images: choose another folder for these")
+    for package, version in state["versions"].items():
         if package not in installed:
             raise MineganError(f"the state in {place} was written with {package} {version}, which this run has not")
         if Version(version) > Version(installed[package]):
@@ -69,6 +72,18 @@ def check_versions(written: Mapping[str, str], installed: Mapping[str, str], pla
                 f"the state in {place} was written with {package} {version}, and {installed[package]} is installed: "
                 f"upgrade it (pip install {package}=={version}) or choose another folder"
             )
+
+
+@contextmanager
+def belonging(place: Path) -> Iterator[None]:
+    """Within, a state is taken apart; MineganError where it is not of this run."""
+    try:
+        yield
+    except (LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise MineganError(
+            f"the state in {place} is not of this run ({str(error).splitlines()[0]}): choose another folder, or delete "
+            "it to start anew"
+        ) from error
 
 
 def _pack(value: Any, path: str, tensors: dict[str, Tensor]) -> Any:

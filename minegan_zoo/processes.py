@@ -116,7 +116,8 @@ class Processes:
         except RuntimeError as error:
             if self.count == 1:
                 raise
+            what = str(error).splitlines()[0].partition(". ")[0]
             raise MineganError(
-                f"another process of this run has ended (process {self.rank} of {self.count} waited for it: "
-                f"{str(error).splitlines()[0]}). Start the same command again: it goes on from the last saved state."
+                f"another process of this run has ended (process {self.rank} of {self.count} waited for it: {what}). "
+                "Start the same command again: it goes on from the last saved state."
             ) from error

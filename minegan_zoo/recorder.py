@@ -158,12 +158,16 @@ def read_events(folder: Path) -> list[dict[str, Any]]:
 
 
 def _keep_until(path: Path, step: int | None) -> None:
-    """Drop what was recorded after the state that the run goes on from, a line cut off by a kill included."""
+    """Drop what was recorded after the state that the run goes on from, a line cut off by a kill included.
+
+    A stage that begins with the state's step begins after it: the run will tell of it again.
+    """
     kept: list[str] = []
     if step is not None and path.exists():
         for line in path.read_text("utf-8").splitlines():
             try:
-                if json.loads(line)["step"] <= step:
+                event = json.loads(line)
+                if event["step"] < step or (event["step"] == step and event["event"] != "stage"):
                     kept.append(line + "\n")
             except ValueError:
                 continue

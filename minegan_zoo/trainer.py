@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 
 from minegan_zoo.averages import Averages
 from minegan_zoo.batches import TargetBatches
-from minegan_zoo.checkpoint import check_versions, load_state, random_state, restore_random_state, save_state
+from minegan_zoo.checkpoint import belonging, check_origin, load_state, random_state, restore_random_state, save_state
 from minegan_zoo.config import Training
 from minegan_zoo.contracts import Code, MineganError, Run, Stage
 from minegan_zoo.gallery import Gallery
@@ -190,8 +190,8 @@ class Trainer:
         groups = named_groups(self.model.sources, self.model.miners, self.method.critic, stage)
         betas = (self.settings.beta1, self.settings.beta2)
         train = self.method.strategy.trainable(stage, self._run(self.model))
-        lazy = self.method.objective.penalty_every
-        self.optimizers = StageOptimizers(stage, train, groups, betas, lazy, self.optimizers)
+        every = self.method.objective.penalty_every
+        self.optimizers = StageOptimizers(stage, train, groups, betas, every, self.optimizers)
 
     def _run(self, model: MinedGAN) -> Run:
         def sample(n: int, rng: Generator) -> tuple[Tensor, Code]:
@@ -210,14 +210,14 @@ class Trainer:
             if index not in self.position.dropped and index != adopted:
                 self.position.dropped[index] = self.position.stage
                 self.recorder.event("dropped", self.position.step, {"source": index})
-                self._release([index])
+                self._release([index], self.position.stage)
 
-    def _release(self, indices: Sequence[int]) -> None:
+    def _release(self, indices: Sequence[int], stage: int) -> None:
         for index in indices:
             self.model.release(index)
             self.averages.drop(f"sources/{index}", f"miners/{index}")
         if indices:
-            self._optimize(self.stages[self.position.stage])
+            self._optimize(self.stages[stage])
 
     def _record(self, facts: Mapping[str, float], seconds: float) -> None:
         self.means.add({**facts, "seconds": seconds})
@@ -262,38 +262,39 @@ class Trainer:
         state = load_state(place) if self.folder is not None else None
         if state is None:
             return False
-        check_versions(state["versions"], self.versions, place)
-        if state["target"] != self.target.digest():
-            raise MineganError(f"{self.folder} was trained on other target images: choose another folder for these")
-        self.position = Position(**state["position"])
+        with belonging(place):
+            check_origin(state, self.versions, self.target.digest(), place)
+            self.position = Position(**state["position"])
         self.method.strategy.restore(state["strategy"])
         for index in range(self.position.stage + 1):
             self._begin(index)
-            self._release([source for source, stage in self.position.dropped.items() if stage == index])
+            self._release([source for source, stage in self.position.dropped.items() if stage == index], index)
         assert self.optimizers is not None
-        self.model.load_state_dict(state["model"])
-        self.critic.load_state_dict(state["critic"])
-        if self.method.augmentation is not None:
-            as_module(self.method.augmentation).load_state_dict(state["augmentation"])
-        for name, part in regulariser_modules(self.stages[self.position.stage]).items():
-            part.load_state_dict(state["regularisers"][name])
-        self.averages.load_state_dict(state["averages"])
-        self.optimizers.load_state_dict(state["optimizers"])
-        self.rng.set_state(state["rng"])
-        restore_random_state(state["random"])
-        self.means.totals = state["means"]
+        with belonging(place):
+            self.model.load_state_dict(state["model"])
+            self.critic.load_state_dict(state["critic"])
+            if self.method.augmentation is not None:
+                as_module(self.method.augmentation).load_state_dict(state["augmentation"])
+            for name, part in regulariser_modules(self.stages[self.position.stage]).items():
+                part.load_state_dict(state["regularisers"][name])
+            self.averages.load_state_dict(state["averages"])
+            self.optimizers.load_state_dict(state["optimizers"])
+            self.rng.set_state(state["rng"])
+            restore_random_state(state["random"])
+            self.means.totals = state["means"]
         return True
 
     def _check_finite(self, loss: Tensor, facts: Mapping[str, float], u: Tensor, images: Tensor) -> None:
         if bool(torch.isfinite(loss)):
             return
-        place = "nothing was saved, as the run has no folder"
+        told = "nothing was saved, as the run has no folder"
         if self.folder is not None:
             batch = {"u": u, "images": images, "facts": {name: repr(value) for name, value in facts.items()}}
-            save_state(self.folder / FAILED, self.position.step, {**self._state(), "batch": batch})
-            place = f"the step's state and batch are in {self.folder / FAILED}"
+            place = self.folder / (FAILED if self.processes.is_main else f"{FAILED}-{self.processes.rank}")
+            save_state(place, self.position.step, {**self._state(), "batch": batch})
+            told = f"the step's state and batch are in {place}"
         raise MineganError(
             f"the loss became non-finite at step {self.position.step + 1} "
-            f"({', '.join(f'{name} {value}' for name, value in facts.items())}); {place}. Lower the learning rates "
+            f"({', '.join(f'{name} {value}' for name, value in facts.items())}); {told}. Lower the learning rates "
             "(strategy.miner_lr, strategy.source_lr, strategy.critic_lr) or choose another objective."
         )
