@@ -21,10 +21,10 @@ import pytest
 from PIL import Image
 
 import minegan_zoo as mz
-from minegan_zoo.running import run
 from minegan_zoo.config import RunConfig
 from minegan_zoo.contracts import MineganError
 from minegan_zoo.recorder import read_events
+from minegan_zoo.running import run
 from minegan_zoo.sampling import sample_images, write_samples
 
 PROGRAM = str(Path(sys.executable).with_name("minegan-zoo"))
