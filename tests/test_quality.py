@@ -137,8 +137,8 @@ def test_an_interrupted_run_goes_on_to_the_same_result(
             raise KeyboardInterrupt
         return measured(*arguments, **options)
 
-    measured = training.evaluate
-    monkeypatch.setattr(training, "evaluate", interrupted)
+    measured = training.to_uint8
+    monkeypatch.setattr(training, "to_uint8", interrupted)
     with pytest.raises(KeyboardInterrupt):
         perform(spec, PROTOCOL, aside)
     assert not is_done(spec, PROTOCOL, aside)

@@ -124,7 +124,9 @@ def _ratio(
     results: Results, task: str, shots: int, metric: str, row: str, other: str, space: int = WHOLE
 ) -> float | None:
     mine, theirs = (_mean(results, task, each, shots, metric, space) for each in (row, other))
-    return mine / theirs if mine is not None and theirs else None
+    if mine is None or theirs is None:
+        return None
+    return mine / theirs if theirs else math.inf
 
 
 def _speed(results: Results, task: str, shots: int) -> float | None:

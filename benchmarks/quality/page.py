@@ -21,8 +21,8 @@ from .results import SECOND, WHOLE, Cell, Results
 from .tuning import read_summary
 
 PAGE = "index.html"
-LOWER = ("fid", "kid")
-"""Metrics of which less is better; of the others, more."""
+LOWER, HIGHER = ("fid", "kid"), ("precision", "recall", "density", "coverage", "class_accuracy")
+"""Metrics of which less is better, and more; of the others, neither: they warn."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,9 @@ def _order(cell: Cell | None) -> float:
 
 def _best(cells: Sequence[Cell | None], metric: str) -> float | None:
     found = [cell.mean for cell in cells if cell]
-    return (min(found) if metric in LOWER else max(found)) if found else None
+    if not found or metric not in (*LOWER, *HIGHER):
+        return None
+    return min(found) if metric in LOWER else max(found)
 
 
 def _entry(cell: Cell | None, best: float | None) -> Entry:

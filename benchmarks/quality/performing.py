@@ -26,7 +26,7 @@ from .measuring import SHEET, Together, measure, save_sheet
 from .places import Places
 from .protocol import TASKS, Protocol, Spec
 from .sources import choice, run_folder
-from .training import configure, train
+from .training import settings_of, train
 
 SCHEMA = 1
 """Of a result's JSON; part of what a result depends on."""
@@ -42,8 +42,7 @@ def digest(spec: Spec, protocol: Protocol) -> str:
         "sources": [protocol.recipes[name].digest() for name in spec.sources],
     }
     if spec.trains:
-        config = dataclasses.replace(configure(spec, protocol, Path()), sources=())
-        settings |= {"config": config.to_toml(), "over_steps": [protocol.points, protocol.over_steps]}
+        settings |= {"config": settings_of(spec, protocol), "over_steps": [protocol.points, protocol.over_steps]}
     return hashlib.sha256(json.dumps([dataclasses.asdict(spec), settings], sort_keys=True).encode()).hexdigest()[:16]
 
 

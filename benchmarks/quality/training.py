@@ -13,15 +13,18 @@ from minegan_zoo import registry
 from minegan_zoo.assembly import Assembly, assemble
 from minegan_zoo.batches import TargetBatches
 from minegan_zoo.config import Choice, RunConfig
-from minegan_zoo.data import ImageSet
-from minegan_zoo.evaluation import evaluate
+from minegan_zoo.data import ImageSet, to_uint8
+from minegan_zoo.extractors import load_extractor
 from minegan_zoo.gallery import Gallery
+from minegan_zoo.metrics import METRICS, Evidence
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.processes import Processes
 from minegan_zoo.recorder import Recorder, read_events
 from minegan_zoo.run_folder import IN_PYTHON
+from minegan_zoo.settings import Training
 from minegan_zoo.stopping import StopRequest
 from minegan_zoo.trainer import Trainer
+from minegan_zoo.watch import Watch
 
 from .protocol import METHODS, Protocol, Spec
 from .sources import choice
@@ -51,17 +54,26 @@ def configure(spec: Spec, protocol: Protocol, cache: Path) -> RunConfig:
         device="cpu",
         labels=False,
     )
-    options = {
-        **method.options,
-        **{f"strategy.{name}": rate for name, rate in spec.rates},
-        "training.samples_every": every,
-        "training.state_every": every,
-        "training.log_every": max(1, every // 5),
-        "training.watch_every": 0,
-        "training.fid_samples": 0,
-        "training.trackers": (),
-    }
-    return dataclasses.replace(config, **parts).with_options(options).checked()
+    options = {**method.options, **{f"strategy.{name}": rate for name, rate in spec.rates}}
+    config = dataclasses.replace(config, **parts).with_options(options).checked()
+    recorded = dataclasses.replace(
+        config.training,
+        samples_every=every,
+        state_every=every,
+        log_every=max(1, every // 5),
+        watch_every=0,
+        fid_samples=0,
+        trackers=(),
+    )
+    return dataclasses.replace(config, training=recorded)
+
+
+def settings_of(spec: Spec, protocol: Protocol) -> str:
+    """What of its configuration a run's numbers depend on: not where sources lie, nor how often it is recorded."""
+    config = configure(spec, protocol, Path())
+    shown = ("samples_every", "state_every", "log_every", "watch_every", "fid_samples", "trackers")
+    usual = {name: vars(Training())[name] for name in shown}
+    return dataclasses.replace(config, sources=(), training=dataclasses.replace(config.training, **usual)).to_toml()
 
 
 def train(spec: Spec, protocol: Protocol, cache: Path, shots: ImageSet, real: ImageSet, out: Path) -> Trained:
@@ -69,12 +81,13 @@ def train(spec: Spec, protocol: Protocol, cache: Path, shots: ImageSet, real: Im
     config = configure(spec, protocol, cache)
     per_step = _critic_updates_a_step(config)
     assembly = assemble(dataclasses.replace(config, steps=max(1, spec.updates // per_step)), shots)
-    digests = assembly.target.image_digests()
+    extractor = load_extractor(None, "cpu")
+    real_features = extractor.features(real.images)
 
     def measure(sample: Callable[[int], Tensor]) -> Mapping[str, float]:
-        images = sample(protocol.samples)
-        found = evaluate(images, real, metrics=protocol.over_steps, training_digests=digests, device="cpu")
-        return {name: record.value for name, record in found.items()}
+        fake = extractor.features(to_uint8(sample(protocol.samples)))
+        evidence = Evidence(real=real_features, fake=fake, seed=spec.seed)
+        return {name: METRICS[name].measure(evidence).value for name in protocol.over_steps}
 
     model = _fit(assembly, measure, out)
     facts = {
@@ -107,9 +120,6 @@ class _Measured(Gallery):
 
 def _fit(assembly: Assembly, measure: Callable[[Callable[[int], Tensor]], Mapping[str, float]], out: Path) -> MinedGAN:
     """As `minegan_zoo.running` has the trainer do it."""
-    from minegan_zoo.extractors import load_extractor
-    from minegan_zoo.watch import Watch
-
     config, target, held_out = assembly.config, assembly.target, assembly.held_out
     held = None if held_out is None else held_out.images
 
