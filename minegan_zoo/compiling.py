@@ -24,8 +24,7 @@ class Compiled:
             return self.function(*arguments)
         try:
             return self._compiled(*arguments)
-        except Exception as error:
-            # a mistake in the call itself fails again without the compiler
+        except RuntimeError as error:  # a mistake in the call itself fails again uncompiled
             result = self.function(*arguments)
             self._compiled = None
             warnings.warn(f"torch.compile does not work for {self.name}, it runs as it is: {error}", stacklevel=2)

@@ -30,7 +30,6 @@ from minegan_zoo.options import options_of
 from minegan_zoo.registry import generators
 from minegan_zoo.weights import SavedSource, fetch, is_source_folder, load_strict, read_source, write_source
 
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, what PIL converts RGB to grey with
 TRUNCATED_AT = 2.0  # standard deviations, where the truncated normal of BigGAN ends
 
 
@@ -127,7 +126,9 @@ def to_image(images: Tensor, image: ImageSpec) -> Tensor:
     if images.shape[1] == 1 and image.channels == 3:
         images = images.expand(-1, 3, -1, -1)
     elif images.shape[1] == 3 and image.channels == 1:
-        images = (images * images.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        from kornia.color import rgb_to_grayscale  # slow to import, and rarely needed
+
+        images = rgb_to_grayscale(images)
     elif images.shape[1] != image.channels:
         raise MineganError(f"images of {images.shape[1]} channels cannot become {image}: only grey and RGB are known")
     size = (image.resolution, image.resolution)
