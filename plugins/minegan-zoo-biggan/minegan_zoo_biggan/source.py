@@ -96,6 +96,8 @@ class BigGAN(nn.Module, GeneratorSource):
         """Labels (n,) or class probabilities (n, num_classes) -> (n, class width), with a graph to the embedding."""
         if not self.num_classes:
             return super().class_codes(labels)
+        if not labels.is_floating_point() and bool(((labels < 0) | (labels >= self.num_classes)).any()):
+            raise MineganError(f"BigGAN's labels lie in 0 ... {self.num_classes - 1}, got {labels.unique().tolist()}")
         labels = labels.to(self.linear.weight.device)
         if self.shared is None:
             return labels if labels.is_floating_point() else F.one_hot(labels, self.num_classes).float()

@@ -158,6 +158,23 @@ def test_gradient_penalty_has_a_finite_second_gradient_on_blank_images() -> None
     assert all(p.grad is None or p.grad.isfinite().all() for p in critic.parameters())
 
 
+@pytest.mark.parametrize("options", [{}, {"alpha": 0.3}, {"num_classes": 3}], ids=["plain", "fading", "classes"])
+def test_compiles_without_graph_breaks(options: dict[str, int | float]) -> None:
+    source = small(**options)
+    critic = source.own_critic()
+    assert critic is not None
+    code = draw(source, 4)
+    names, inputs = list(code), [value.requires_grad_() for value in code.values()]
+
+    def score(*values: torch.Tensor) -> torch.Tensor:
+        return critic(source.synthesize(dict(zip(names, values, strict=True))))
+
+    compiled = torch.compile(score, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(*inputs), score(*inputs))
+    gradients = [torch.autograd.grad(run(*inputs).sum(), inputs) for run in (compiled, score)]
+    torch.testing.assert_close(*gradients)
+
+
 def test_a_copy_shares_the_critic() -> None:
     source = small()
     twin = copy.deepcopy(source)

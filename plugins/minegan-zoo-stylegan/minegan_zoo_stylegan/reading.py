@@ -83,10 +83,14 @@ def _from_folder(path: Path, config: type[Config]) -> Networks:
 
 
 def _file_in(folder: Path) -> Path:
-    """The only checkpoint or the last of numbered ones; `train_step-N` goes before the bare generators beside it."""
+    """The only checkpoint or the last of numbered ones; those with a name go before files that are only numbered.
+
+    What rosinality's training leaves as `NNNNNN` is less than what has a name: bare generators beside `train_step-N`,
+    snapshots without the mean w beside a converted `stylegan2.pt`.
+    """
     files = sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES)
-    whole = [file for file in files if file.stem.startswith("train_step-")]
-    numbers = {file: re.fullmatch(r"(.*?)(\d+)", file.stem) for file in whole or files}
+    named = [file for file in files if not file.stem.isdecimal()]
+    numbers = {file: re.fullmatch(r"(.*?)(\d+)", file.stem) for file in named or files}
     if len(numbers) == 1:
         return next(iter(numbers))
     places = {file: (match[1], int(match[2])) for file, match in numbers.items() if match}

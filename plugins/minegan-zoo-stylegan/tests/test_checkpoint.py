@@ -80,6 +80,7 @@ def test_folders_hold_one_checkpoint_or_numbered_ones(tmp_path: Path) -> None:
 def test_folders_as_their_projects_leave_them() -> None:
     assert load_source("stylegan3", ALIAS_FREE.parent).own_critic() is not None
     assert load_source("stylegan", STYLEGAN.parent, resolution=8).own_critic() is not None  # not the bare generator
+    assert load_source("stylegan2", ROSINALITY.parent).stored_mean  # not the snapshot, which has none
 
 
 def test_averaged_and_raw_weights(tmp_path: Path) -> None:
