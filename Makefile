@@ -1,12 +1,13 @@
 # make demo: mine three bundled GANs; make test: lint and test; make bench-quality: compare methods of transfer, also
-# with FLAGS=--smoke or --full, DATA=folder of MNIST and FashionMNIST. Each sets up .venv by itself.
+# with FLAGS=--smoke or --full, DATA=folder of MNIST and FashionMNIST; make bench: measure speed, also with GROUP=NAME of
+# benchmarks/throughput/bench_NAME.py, QUICK=1. Each sets up .venv by itself.
 DATA ?= data
 PYTHON ?= python3
 BIN := .venv/bin
 PACKAGES := $(wildcard plugins/*/pyproject.toml)
 STAMP := .venv/installed
 
-.PHONY: install demo test lint format bench-quality
+.PHONY: install demo test lint format bench bench-report bench-compare bench-quality peers
 
 install: $(STAMP)
 
@@ -18,6 +19,23 @@ $(STAMP): pyproject.toml constraints.txt $(PACKAGES)
 
 demo: install
 	$(BIN)/minegan-zoo demo --out runs/demo
+
+bench: install peers
+	$(BIN)/python -m pytest -c benchmarks/throughput/pytest.ini $(if $(QUICK),--quick) \
+		$(if $(GROUP),$(foreach name,$(GROUP),benchmarks/throughput/bench_$(name).py),benchmarks/throughput)
+	$(if $(QUICK),,$(MAKE) bench-report)
+
+bench-report: install
+	PYTHONPATH=benchmarks $(BIN)/python -m throughput.report
+
+bench-compare: install
+	PYTHONPATH=benchmarks $(BIN)/python -m throughput.compare $(or $(BASE),HEAD)
+
+peers: build/peers/installed
+
+build/peers/installed: benchmarks/throughput/peers.txt $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/peers -r $<
+	touch $@
 
 bench-quality: install
 	$(BIN)/python -m benchmarks.quality run --data-root $(DATA) $(FLAGS)

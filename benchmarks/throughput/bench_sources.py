@@ -1,0 +1,50 @@
+"""Step time and memory over the number of sources, for each selector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from throughput import peak
+from throughput.networks import TARGET, bundled
+from throughput.results import Keep, Record, record_of
+from throughput.runs import run
+from throughput.timing import Times, ratio
+
+COUNTS = (1, 2, 4, 8, 16)
+SELECTORS = ("max", "candidates", "mixture")
+BATCH = 32
+
+
+def bench_step_time(quick: bool, benchmark: Any, keep: Keep) -> None:
+    """Runs of a few steps in turn, each against the run with one source of the same round. Bundled StyleGAN2, 32x32."""
+    steps, rounds = (1, 1) if quick else (8, 5)
+    cases = [(selector, count) for selector in SELECTORS for count in COUNTS if count > 1]
+    walls: dict[tuple[str, int], list[float]] = {}
+    cpus: dict[tuple[str, int], list[float]] = {}
+
+    def taking_turns() -> None:
+        for index in range(rounds):
+            for case in [("max", 1), *cases][:: -1 if index % 2 else 1]:
+                selector, count = case
+                clock = run(bundled(count), TARGET, steps=steps, batch=BATCH, selector=selector)
+                walls.setdefault(case, []).append(clock.seconds())
+                cpus.setdefault(case, []).append(clock.processor_seconds())
+
+    benchmark.pedantic(taking_turns, rounds=1, iterations=1)
+    times = {case: Times(walls[case], cpus[case]) for case in walls}
+    one = times["max", 1]
+    keep(Record("one source, step", one.seconds, "s"))
+    for selector, count in cases:
+        keep(record_of(f"{selector}, {count} sources", ratio(times[selector, count], one)))
+
+
+@pytest.mark.parametrize("selector", SELECTORS)
+def bench_memory(selector: str, quick: bool, benchmark: Any, keep: Keep) -> None:
+    """Peak beyond what is resident between steps, of N sources over that of one."""
+    counts = (2,) if quick else COUNTS[1:]
+    found = benchmark.pedantic(lambda: {n: peak.measured("ours", n, selector) for n in (1, *counts)}, rounds=1)
+    keep(Record(f"{selector}, 1 source, memory", found[1], "MiB"))
+    for count in counts:
+        keep(Record(f"{selector}, {count} sources, memory", found[count] / found[1], "x"))

@@ -1,0 +1,109 @@
+"""The results as docs/benchmarks.md: `python -m throughput.report`. `--check` fails where the page is out of date."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from throughput.bars import BARS
+from throughput.results import FOLDER, Group, Record, read
+
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+INTRODUCTION = """\
+# Benchmarks
+
+How fast the library is, against bars and against what one would use instead. `make bench` measures all of it again
+(about an hour on two quiet cores), `make bench GROUP=peers` one group, `make bench QUICK=1` only whether everything
+runs; then this page is written from `benchmarks/results/throughput/*.json` (`make bench-report`), and
+`make bench-compare BASE=main` says which ratios became worse than at a commit.
+
+Rivals take turns in one process (or, for start-up, processes take turns), and what counts is the median over rounds of
+their ratio in the same round; in brackets are the quartiles, and beside them the same ratio of processor time, which
+other load on the machine disturbs less. Rates and seconds describe one machine and are not compared.
+"""
+PEERS = """\
+The rivals come from the package index (`benchmarks/throughput/peers.txt`), with the same weights: every comparison
+asserts equal images first. `pytorch-pretrained-biggan` writes its files and our loader reads them. `stylegan2-torch`
+makes grey images, and its filter exists as a CUDA kernel only: on a CPU torch's depthwise convolution stands in for it.
+`pro-gan-pth` lacks a pixel norm of the paper's, which is added, and it blends in the next smaller image at every size.
+A network's share of its products alone is the time of its convolutions and matrix products, run one after another on
+prepared inputs, over the time of the whole: what is left of 1 is all that better code around them could still gain.
+"""
+NOTES = {
+    "peers": PEERS,
+    "sampling": "Usual widths, random weights, batch 8, in one process; ratios are to float32 run eagerly.\n",
+    "steps": (
+        "The naive step (`benchmarks/throughput/naive.py`) keeps gradients through the generators' weights and through "
+        "every source; it has the same loss, networks, batch and optimizers, and its gradients are asserted to be ours.\n"
+    ),
+    "sources": (
+        "Copies of the bundled StyleGAN2, 32x32, batch 32, its own critic; time and memory of the selector's step over "
+        "those of a step with one source.\n"
+    ),
+    "training": "Around the updates by the clock of one run; within them against the same arithmetic written out.\n",
+    "startup": "Processes in turn, each against a hello-world of typer and rich in the same round.\n",
+    "checkpoints": "Against the bare tensors through safetensors, or in units of a training step.\n",
+    "evaluation": "Bundled extractor, images of 32x32.\n",
+}
+
+
+def page(groups: Mapping[str, Group]) -> str:
+    """The whole page."""
+    return (
+        "\n".join([INTRODUCTION, *_bars(groups), *(line for group in groups.values() for line in _group(group))]) + "\n"
+    )
+
+
+def _bars(groups: Mapping[str, Group]) -> Iterator[str]:
+    yield "## Bars\n\n| what | bar | measured | by processor time | |\n|---|---|---|---|---|"
+    for bar in BARS:
+        record = bar.found(groups)
+        if record is None:
+            yield f"| {bar.text} | {bar.bound} | not measured | | |"
+        else:
+            cpu = "" if record.cpu is None else f"{record.cpu:.3g}"
+            verdict = "met" if bar.met(record.value) else "**missed**"
+            yield f"| {bar.text} | {bar.bound} | {_value(record)} | {cpu} | {verdict} |"
+    yield "| images/s, memory and load of a GPU | | not measured: none was at hand | | |\n"
+
+
+def _group(group: Group) -> Iterator[str]:
+    here = group.machine
+    yield f"## {group.name.capitalize()}\n"
+    yield NOTES.get(group.name, "")
+    versions = ", ".join(f"{name} {version}" for name, version in here["versions"].items())
+    load = "" if here["load"] is None else f", load {here['load']:.1f} at the end"
+    yield (
+        f"{here['cpu']}, {here['cores']} cores, {here['threads']} threads{load}; {here['gpu'] or 'no GPU'}; "
+        f"{here['system']}; {versions}; commit {here['commit']}.\n"
+    )
+    yield "| case | value | by processor time | |\n|---|---|---|---|"
+    for record in group.records:
+        cpu = "" if record.cpu is None else f"{record.cpu:.3g}"
+        yield f"| {record.case} | {_value(record)} {record.unit} | {cpu} | {record.note} |"
+    yield ""
+
+
+def _value(record: Record) -> str:
+    spread = "" if record.low is None or record.high is None else f" [{record.low:.2f}, {record.high:.2f}]"
+    return f"{record.value:.3g}{spread}"
+
+
+def main() -> None:
+    """Write the page, or say that it is out of date."""
+    parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--results", type=Path, default=FOLDER)
+    arguments = parser.parse_args()
+    text = page(read(arguments.results))
+    if not arguments.check:
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(text, "utf-8")
+        print(f"wrote {PAGE}")
+    elif not PAGE.exists() or PAGE.read_text("utf-8") != text:
+        raise SystemExit(f"{PAGE} is out of date: run make bench-report")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Measurements as JSON, one file a group: what was measured, on what machine, with what versions. Imports torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from throughput.timing import Ratio
+
+FOLDER = Path(__file__).parents[1] / "results" / "throughput"
+PACKAGES = ("torch", "timm", "kornia", "torch-fidelity", "typer", "rich", "pytest-benchmark")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One number. Ratios, shares and counts can be compared between machines, seconds and rates cannot."""
+
+    case: str
+    value: float
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    """The quartiles over rounds."""
+    cpu: float | None = None
+    """The same from processor time instead of wall time."""
+    note: str = ""
+
+
+Keep = Callable[[Record], None]
+
+
+def record_of(case: str, ratio: Ratio, unit: str = "x", note: str = "") -> Record:
+    return Record(case, ratio.median, unit, ratio.low, ratio.high, ratio.cpu, note)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The records of one bench_*.py, and where they come from."""
+
+    name: str
+    machine: Mapping[str, Any]
+    records: Sequence[Record]
+
+    def value(self, case: str) -> Record | None:
+        return next((record for record in self.records if record.case == case), None)
+
+
+def machine() -> dict[str, Any]:
+    """What a reader needs to know to judge a number."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return {
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load": load,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "versions": {name: metadata.version(name) for name in PACKAGES},
+        "commit": _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "-uno") else ""),
+        "date": _git("log", "-1", "--format=%cs"),
+    }
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=Path(__file__).parent, check=False)
+    return done.stdout.strip()
+
+
+def write(name: str, records: Sequence[Record], folder: Path = FOLDER) -> Path:
+    """Replace what was measured of these cases; other cases of the group stay, unless the machine is another."""
+    folder.mkdir(parents=True, exist_ok=True)
+    here = machine()
+    old = read(folder).get(name)
+    same = old is not None and old.machine["cpu"] == here["cpu"] and old.machine["threads"] == here["threads"]
+    kept = {record.case: record for record in old.records} if old and same else {}
+    merged = kept | {record.case: record for record in records}
+    path = folder / f"{name}.json"
+    content = {"group": name, "machine": here, "records": [asdict(record) for record in merged.values()]}
+    path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    return path
+
+
+def read(folder: Path = FOLDER) -> dict[str, Group]:
+    """Group name -> what was last measured."""
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        content = json.loads(path.read_text("utf-8"))
+        records = [Record(**record) for record in content["records"]]
+        found[path.stem] = Group(content["group"], content["machine"], records)
+    return found

@@ -1,0 +1,92 @@
+"""Short training runs through the public API, with a clock in the trainer's steps: it knows `Steps`' two methods."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from torch import Tensor
+
+import minegan_zoo as mz
+from minegan_zoo.contracts import GeneratorSource
+from minegan_zoo.steps import Steps
+
+WARMUP = 2
+"""Steps that are not counted."""
+
+
+@dataclass
+class Clock:
+    """When every critic and every miner update began and ended, in seconds of wall and of processor time."""
+
+    critic: list[tuple[float, float]] = field(default_factory=list)
+    miner: list[tuple[float, float]] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    def steps(self) -> list[float]:
+        """Both updates of every counted step."""
+        pairs = zip(self.critic, self.miner, strict=True)
+        return [c[1] - c[0] + m[1] - m[0] for c, m in pairs][WARMUP:]
+
+    def whole(self) -> list[float]:
+        """From the beginning of every counted step to that of the next."""
+        starts = [start for start, _ in self.critic][WARMUP:]
+        return [after - before for before, after in pairwise(starts)]
+
+    def seconds(self) -> float:
+        return statistics.median(self.steps())
+
+    def processor_seconds(self) -> float:
+        """Of a step, the median."""
+        return statistics.median(a + b for a, b in list(zip(self.cpu[::2], self.cpu[1::2], strict=True))[WARMUP:])
+
+
+def run(
+    sources: Sequence[GeneratorSource],
+    target: Path | Tensor,
+    *,
+    steps: int,
+    batch: int,
+    strategy: str = "minegan-noft",
+    selector: str = "max",
+    objective: str = "hinge",
+    out: Path | None = None,
+    training: Mapping[str, Any] | None = None,
+    before_step: Callable[[int], None] = lambda index: None,
+) -> Clock:
+    """Train for some steps. `before_step` is called with the number of the step that is about to begin.
+
+    `training` are the trainer's settings.
+    """
+    clock = Clock()
+    critic, miner = Steps.critic, Steps.miner
+
+    def timed(kept: list[tuple[float, float]], method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            if kept is clock.critic:
+                before_step(len(kept))
+            start, cpu = time.perf_counter(), time.process_time()
+            facts = method(*arguments)
+            kept.append((start, time.perf_counter()))
+            clock.cpu.append(time.process_time() - cpu)
+            return facts
+
+        return call
+
+    options: dict[str, Any] = {f"training.{name}": value for name, value in (training or {}).items()}
+    quiet = {"selector.draws": 32} if selector in ("max", "candidates") and len(sources) > 1 else {}
+    with (
+        mock.patch.object(Steps, "critic", timed(clock.critic, critic)),
+        mock.patch.object(Steps, "miner", timed(clock.miner, miner)),
+    ):
+        mz.mine(
+            list(sources), target, strategy=strategy, selector=selector, objective=objective, steps=steps + WARMUP,
+            batch=batch, out=out, options={"training.fid_samples": 0, **options, **quiet},
+        )  # fmt: skip
+    return clock
