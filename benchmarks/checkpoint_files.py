@@ -40,8 +40,7 @@ def write_all(folder: Path) -> dict[str, Path]:
 
 def write_network(folder: Path, tensors: Mapping[str, Tensor]) -> dict[str, Path]:
     """One network of these tensors, alone in a file of each format."""
-    whole, persistent = nn.Module(), Persistent("Generator", {})
-    del persistent.weight, persistent.w_avg
+    whole, persistent = nn.Module(), Persistent("Generator")
     for name, tensor in tensors.items():
         whole.register_parameter(name, nn.Parameter(tensor))
         persistent.register_parameter(name, nn.Parameter(tensor))
@@ -50,8 +49,7 @@ def write_network(folder: Path, tensors: Mapping[str, Tensor]) -> dict[str, Path
     torch.save(dict(tensors), files["zip"])
     torch.save(dict(tensors), files["legacy"], _use_new_zipfile_serialization=False)
     torch.save(whole, files["module"], _use_new_zipfile_serialization=False)
-    with _made_up(NVIDIA), files["nvidia"].open("wb") as file:
-        pickle.dump({"G_ema": persistent}, file, protocol=3)
+    write_nvidia(files["nvidia"], {"G_ema": persistent})
     return files
 
 
@@ -127,7 +125,7 @@ class Generator(nn.Sequential):
 
 
 def _module(path: Path) -> None:
-    with _made_up({"model": {"Generator": Generator, "Block": _Block}}):
+    with made_up({"model": {"Generator": Generator, "Block": _Block}}):
         torch.save(Generator(), path, _use_new_zipfile_serialization=False)
 
 
@@ -138,15 +136,10 @@ class EasyDict(dict[str, Any]):
 class Persistent(nn.Module):
     """Stands in for an NVIDIA network: pickled as a call with its source code, class name and state."""
 
-    def __init__(self, class_name: str, children: Mapping[str, Persistent]) -> None:
+    def __init__(self, class_name: str, attributes: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.class_name = class_name
-        self._init_kwargs = EasyDict(z_dim=4, channels=EasyDict(base=8))
-        self.attributes = {"gain": np.float32(0.5), "cutoffs": np.linspace(1, 2, 3), "blocks": {"b4", "b8"}}
-        self.weight = nn.Parameter(torch.randn(3, 4))
-        self.register_buffer("w_avg", torch.randn(5))
-        for name, child in children.items():
-            self.add_module(name, child)
+        self.__dict__.update(attributes or {})
 
     def __reduce__(self) -> tuple[Any, ...]:
         meta = {
@@ -163,13 +156,31 @@ def _reconstruct_persistent_obj(meta: dict[str, Any]) -> None:
     raise SystemExit("a persistent object was reconstructed")
 
 
-def _nvidia(path: Path) -> None:
-    def network(name: str) -> Persistent:
-        return Persistent(name, {"mapping": Persistent("MappingNetwork", {}), "synthesis": Persistent("Synthesis", {})})
+def write_nvidia(path: Path, networks: Mapping[str, Persistent]) -> None:
+    """A training snapshot of these networks."""
+    snapshot = {**networks, "augment_pipe": None, "training_set_kwargs": EasyDict(path="x")}
+    with made_up(NVIDIA), path.open("wb") as file:
+        pickle.dump(snapshot, file, protocol=3)
 
-    snapshot = {"G": network("Generator"), "D": network("Discriminator"), "G_ema": network("Generator")}
-    with _made_up(NVIDIA), path.open("wb") as file:
-        pickle.dump({**snapshot, "augment_pipe": None, "training_set_kwargs": EasyDict(path="x")}, file, protocol=3)
+
+def _nvidia(path: Path) -> None:
+    attributes = {
+        "_init_kwargs": EasyDict(z_dim=4, channels=EasyDict(base=8)),
+        "attributes": {"gain": np.float32(0.5), "cutoffs": np.linspace(1, 2, 3), "blocks": {"b4", "b8"}},
+    }
+
+    def module(name: str) -> Persistent:
+        made = Persistent(name, attributes)
+        made.weight = nn.Parameter(torch.randn(3, 4))
+        made.register_buffer("w_avg", torch.randn(5))
+        return made
+
+    def network(name: str) -> Persistent:
+        made = module(name)
+        made.mapping, made.synthesis = module("MappingNetwork"), module("Synthesis")
+        return made
+
+    write_nvidia(path, {name: network("Discriminator" if name == "D" else "Generator") for name in ("G", "D", "G_ema")})
 
 
 NVIDIA: dict[str, dict[str, Any]] = {
@@ -179,7 +190,7 @@ NVIDIA: dict[str, dict[str, Any]] = {
 
 
 @contextmanager
-def _made_up(modules: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
+def made_up(modules: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
     """Let our classes pass for members of modules that are not installed."""
     homes = {}
     for module_name, members in modules.items():
