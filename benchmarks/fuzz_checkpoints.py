@@ -1,7 +1,8 @@
 """Reads randomly damaged checkpoints: each must load or raise MineganError, fast, small, without running anything.
 
-    python benchmarks/fuzz_checkpoints.py --mutations 1000            # tiny files of every format
-    python benchmarks/fuzz_checkpoints.py --mutations 1000 FILE...    # other files
+    python benchmarks/fuzz_checkpoints.py --mutations 1000                   # tiny files of every format
+    python benchmarks/fuzz_checkpoints.py --mutations 1000 FILE...           # other files
+    python benchmarks/fuzz_checkpoints.py --mutations 1000 FAMILY=FILE...    # loaded as sources, with what lies beside
 
 Prints one JSON line a file; exits with 1 and the offending bytes' seed where a reading misbehaved.
 """
@@ -12,6 +13,7 @@ import argparse
 import json
 import random
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -26,6 +28,7 @@ import torch
 from checkpoint_files import write_all
 
 from minegan_zoo.contracts import MineganError
+from minegan_zoo.registry import generators
 from minegan_zoo.weights import Record, read_checkpoint
 
 SECONDS = 10.0
@@ -86,30 +89,36 @@ def walk(tree: Any) -> float:
     return 0.0
 
 
-def attempt(path: Path) -> str:
-    """Read one file: "loads", or "refused" by a MineganError that names it. Anything else is raised."""
+def attempt(path: Path, family: str) -> str:
+    """Read one file, or load it: "loads", or "refused" by a MineganError that names it. Anything else is raised."""
     try:
-        walk(read_checkpoint(path))
+        if family:
+            generators.entry(family).build(path)  # options are not checked: that evaluates annotations
+        else:
+            walk(read_checkpoint(path))
     except MineganError as error:
-        assert str(path) in str(error), f"the error does not name the file: {error}"
+        assert path.name in str(error), f"the error does not name the file: {error}"
         return "refused"
     return "loads"
 
 
-def fuzz(file: Path, mutations: int, seed: int, watch: Watch, folder: Path) -> dict[str, Any]:
-    """Read `mutations` damaged copies of `file`."""
-    data = file.read_bytes()
-    attempt(file)
+def fuzz(target: str, mutations: int, seed: int, watch: Watch, folder: Path) -> dict[str, Any]:
+    """Read `mutations` damaged copies of the file of `target`, [FAMILY=]FILE."""
+    family, _, name = target.rpartition("=")
+    file = Path(name)
+    data, path = file.read_bytes(), folder / f"damaged{file.suffix}"
+    if family:
+        path = Path(shutil.copytree(file.parent, tempfile.mkdtemp(dir=folder), dirs_exist_ok=True)) / file.name
+    attempt(file, family)
     before, outcomes, slowest, failures = _peak(), Counter[str](), 0.0, []
     for index in range(mutations):
-        path = folder / f"damaged{file.suffix}"
         path.unlink(missing_ok=True)  # a mapped file must not be written to
         path.write_bytes(mutate(data, random.Random(f"{file.name} {seed} {index}")))
         start = time.process_time()
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         watch.on = True
         try:
-            outcomes[attempt(path)] += 1
+            outcomes[attempt(path, family)] += 1
         except BaseException:
             watch.on = False  # formatting the traceback compiles
             failures.append(f"mutation {index}: {traceback.format_exc(limit=-4)}")
@@ -118,7 +127,7 @@ def fuzz(file: Path, mutations: int, seed: int, watch: Watch, folder: Path) -> d
             signal.setitimer(signal.ITIMER_PROF, 0)
         slowest = max(slowest, time.process_time() - start)
     grown = (_peak() - before) >> 10
-    return {"file": file.name, **outcomes, "slowest_s": round(slowest, 3), "grown_mib": grown, "failures": failures}
+    return {"file": target, **outcomes, "slowest_s": round(slowest, 3), "grown_mib": grown, "failures": failures}
 
 
 def _too_long(signum: int, frame: FrameType | None) -> None:
@@ -137,21 +146,22 @@ def _address_space() -> int:
 def main() -> None:
     """Fuzz every file that is named, or a tiny one of each format."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("files", nargs="*", metavar="[FAMILY=]FILE")
     parser.add_argument("--mutations", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     signal.signal(signal.SIGPROF, _too_long)
     watch, failed = Watch(), False
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        files = options.files or list(write_all(folder).values())
-        for file in files:
-            attempt(file)  # what is imported on first use
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        files: list[str] = options.files or list(map(str, write_all(folder).values()))
+        for target in files:
+            family, _, name = target.rpartition("=")
+            attempt(Path(name), family)  # what is imported on first use
         limit = _address_space() + MEMORY
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        for file in files:
-            result = fuzz(file, options.mutations, options.seed, watch, folder)
+        for target in files:
+            result = fuzz(target, options.mutations, options.seed, watch, folder)
             failures = [*result.pop("failures"), *watch.seen]
             failed = failed or bool(failures)
             print(json.dumps(result), *failures[:5], sep="\n", flush=True)
