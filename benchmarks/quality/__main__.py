@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import signal
 import sys
 from collections.abc import Iterable
 from functools import partial
@@ -28,6 +29,7 @@ PAPERS = RESULTS.parent / "papers"
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # so that it ends its processes first
     arguments = _parse()
     name = "smoke" if arguments.smoke else "full" if arguments.full else "core"
     protocol, places = PROTOCOLS[name], _places(arguments, name)
@@ -88,8 +90,7 @@ def _run(name: str, protocol: Protocol, places: Places, arguments: argparse.Name
 
     specs = [spec for spec in protocol.specs(read_rates(places)) if fnmatch.fnmatchcase(spec.name, arguments.only)]
     missing = [spec for spec in specs if not is_done(spec, protocol, places)]
-    failed = _make_sources(name, protocol, places, arguments.jobs, missing)
-    failed = failed or _perform(name, protocol, places, missing, arguments.jobs)
+    failed = _carry_out(name, protocol, places, missing, arguments.jobs)
     _show(protocol, places)
     return failed
 
@@ -100,14 +101,22 @@ def _tune(name: str, protocol: Protocol, places: Places, arguments: argparse.Nam
 
     specs = [spec for spec in tuning_specs(protocol) if fnmatch.fnmatchcase(spec.name, arguments.only)]
     missing = [spec for spec in specs if not is_done(spec, protocol, places)]
-    failed = _make_sources(name, protocol, places, arguments.jobs, missing)
-    failed = failed or _perform(name, protocol, places, missing, arguments.jobs)
+    failed = _carry_out(name, protocol, places, missing, arguments.jobs)
     for method, found in summarise(protocol, places)["methods"].items():
         best = found["trials"][0]
         print(
             f"{method:14} {len(found['trials'])} trials, FID {best['fid']:.2f} with {best['rates'] or 'its defaults'}"
         )
     return failed
+
+
+def _carry_out(name: str, protocol: Protocol, places: Places, specs: list[Spec], workers: int) -> int:
+    """Sources first, then every row whose sources are there."""
+    failed = _make_sources(name, protocol, places, workers, specs)
+    made = {source for source, recipe in protocol.recipes.items() if is_made(source, recipe, places.cache)}
+    return (
+        _perform(name, protocol, places, [spec for spec in specs if made.issuperset(spec.sources)], workers) or failed
+    )
 
 
 def _make_sources(

@@ -59,12 +59,10 @@ def fid_chart(results: Results, task: str, shots: int, chosen: Mapping[str, int 
     ]
     chart = line_chart("FID over updates", "lower is better, logarithmic", series, limits=(low, high))
     assert chart is not None
-    marks = [
-        Mark(HEIGHT * (high - math.log10(value)) / (high - low), number(value))
-        for power in range(math.floor(low), math.ceil(high) + 1)
-        for value in (10.0**power, 2 * 10.0**power, 5 * 10.0**power)
-        if low <= math.log10(value) <= high
-    ]
+    round_values = [digit * 10.0**power for power in range(math.floor(low), math.ceil(high)) for digit in (1, 2, 5)]
+    inside = [value for value in round_values if low <= math.log10(value) <= high]
+    inside = inside if len(inside) > 1 else ticks(10**low, 10**high)
+    marks = [Mark(HEIGHT * (high - math.log10(value)) / (high - low), number(value)) for value in inside]
     last = {row: number(round(line[-1][1], 1)) for row, line in lines.items() if line}
     drawn = tuple(dataclasses.replace(line, last=last[line.name]) for line in chart.lines)
     return dataclasses.replace(chart, values=tuple(marks), lines=drawn)
