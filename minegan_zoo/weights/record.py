@@ -48,7 +48,8 @@ def _collect(record: Any, prefix: str, found: dict[str, Tensor]) -> None:
     parameters, buffers, children = (state.get(part) for part in ("_parameters", "_buffers", "_modules"))
     if not (isinstance(parameters, dict) and isinstance(buffers, dict) and isinstance(children, dict)):
         raise MineganError(f"{record!r:.80} at {prefix or 'the top'!r} is not a pickled torch module")
-    passing = state.get("_non_persistent_buffers_set") or ()
+    names = state.get("_non_persistent_buffers_set")  # torch before 1.6 had none
+    passing = names if isinstance(names, set) else set()
     for name, value in (parameters | buffers).items():
         if isinstance(value, Tensor):
             if name not in passing:

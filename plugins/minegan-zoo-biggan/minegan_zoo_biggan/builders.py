@@ -194,7 +194,10 @@ def _load(weights: Path, deep: bool, facts: Mapping[str, Any], hints: Hints, tru
     for name, value in facts.items():
         if value is not None and value != (held := _facts(plan)[name]):
             raise MineganError(f"{weights} has {name}={held}, not {value}: leave the option out")
-    source = assemble(plan, checkpoint.discriminator, truncation)
+    try:
+        source = assemble(plan, checkpoint.discriminator, truncation)
+    except (RuntimeError, ValueError, OverflowError) as error:
+        raise MineganError(f"{weights} describes an impossible network ({error}): it is damaged") from error
     load_strict(source, checkpoint.tensors, f"the generator in {weights}", adopt=True)
     critic = source.own_critic()
     if critic is not None and checkpoint.discriminator_tensors is not None:

@@ -140,7 +140,7 @@ def _attributes(config: Mapping[str, Any], whose: str) -> tuple[int, ...]:
     try:
         for entry in (attributes or {}).values():
             sizes[int(entry["order"])] = len(entry["values"])
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, LookupError, TypeError, ValueError):
         raise MineganError(f"{whose}: config.attribKeysOrder is not a table of attributes") from None
     if sorted(sizes) != list(range(len(attributes or {}))):
         raise MineganError(f"{whose}: the attributes of config.attribKeysOrder are not numbered from 0")

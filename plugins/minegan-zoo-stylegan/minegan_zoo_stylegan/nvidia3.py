@@ -83,7 +83,7 @@ def _layer_plan(part: Part) -> LayerPlan:
     tensors = part.tensors()
     shape = shape_of(tensors, "weight", 4, part.path)
     padding = part.fact("padding", list)
-    if len(padding) != 4 or padding[:2] != padding[2:] or not all(type(value) is int for value in padding):
+    if len(padding) != 4 or not all(type(value) is int for value in padding) or padding[:2] != padding[2:]:
         raise MineganError(f"{part.path} pads by {padding!r:.80}; only square images are supported")
 
     def plan(kind: str, side: str) -> FilterPlan | None:
