@@ -35,7 +35,7 @@ NOTES = {
     "sampling": "Usual widths, random weights, batch 8, in one process; ratios are to float32 run eagerly.\n",
     "steps": (
         "The naive step (`benchmarks/throughput/naive.py`) keeps gradients through the generators' weights and through "
-        "every source; it has the same loss, networks, batch and optimizers, and its gradients are asserted to be ours.\n"
+        "every source; it has the same loss, networks, batch and optimizers; its gradients are asserted to be ours.\n"
     ),
     "sources": (
         "Copies of the bundled StyleGAN2, 32x32, batch 32, its own critic; time and memory of the selector's step over "
