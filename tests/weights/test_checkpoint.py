@@ -79,6 +79,11 @@ def test_module_tensors_are_the_state_dict(tmp_path: Path) -> None:
         module_tensors(read_checkpoint(tmp_path / "state.pt"))
 
 
+def test_a_garbled_list_of_passing_buffers_is_none() -> None:
+    state = {"_parameters": {}, "_buffers": {"a": torch.ones(2)}, "_modules": {}, "_non_persistent_buffers_set": 3}
+    assert list(module_tensors(Record("model", "Net", state, ()))) == ["a"]
+
+
 def test_nvidia_pickle(files: dict[str, Path]) -> None:
     ours = read_checkpoint(files["nvidia"])
     assert list(ours) == ["G", "D", "G_ema", "augment_pipe", "training_set_kwargs"]

@@ -123,6 +123,14 @@ def test_every_key_counts(folder: Path, tmp_path: Path) -> None:
         load_source(family, tmp_path / "run")
 
 
+def test_an_impossible_discriminator_is_damaged(tmp_path: Path) -> None:
+    shutil.copytree(DEEP, tmp_path / "run")
+    key = "blocks.1.0.conv4.weight"  # its block would lose channels
+    rewrite(DEEP / "D.pth", tmp_path / "run" / "D.pth", lambda t: {**t, key: t[key][:4]})
+    with pytest.raises(MineganError, match="describes an impossible network"):
+        load_source("biggan-deep", tmp_path / "run")
+
+
 def test_a_deep_generator_of_even_width_needs_its_resolution_when_three_stages_do_not_fit(tmp_path: Path) -> None:
     def drop_last(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         return {key: value for key, value in tensors.items() if not key.startswith("blocks.8.")}

@@ -136,12 +136,13 @@ def _value(config: Mapping[str, Any], name: str, default: Value, whose: str) -> 
 def _attributes(config: Mapping[str, Any], whose: str) -> tuple[int, ...]:
     """How many values each attribute has, in the order of the category vector."""
     attributes = config.get("attribKeysOrder")
+    attributes = {} if attributes is None else attributes
     sizes: dict[int, int] = {}
     try:
-        for entry in (attributes or {}).values():
+        for entry in attributes.values():
             sizes[int(entry["order"])] = len(entry["values"])
-    except (AttributeError, LookupError, TypeError, ValueError):
+    except (AttributeError, LookupError, TypeError, ValueError, RuntimeError):
         raise MineganError(f"{whose}: config.attribKeysOrder is not a table of attributes") from None
-    if sorted(sizes) != list(range(len(attributes or {}))):
+    if sorted(sizes) != list(range(len(attributes))):
         raise MineganError(f"{whose}: the attributes of config.attribKeysOrder are not numbered from 0")
     return tuple(sizes[order] for order in sorted(sizes))

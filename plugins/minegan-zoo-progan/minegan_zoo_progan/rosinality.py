@@ -94,6 +94,7 @@ def _critic(file: FileTensors, generator: GeneratorPlan) -> tuple[CriticPlan, di
             f"{file.whose} has {heads - 1} class logits and {levels} resolutions; "
             f"its generator has {generator.num_classes} classes and {len(generator.widths)} resolutions"
         )
+    file.shape(f"progression.{levels - 1}.conv.2.conv.weight_orig", 4)
     names = layer("linear", "head")
     widths = []
     for level in range(levels):

@@ -77,6 +77,9 @@ def test_unknown_parts_and_a_broken_config_are_named(save: Callable[[Any], Path]
     for name, value in {"alpha": "half", "leakyReluLeak": [1], "equalizedlR": "yes", "attribKeysOrder": 3}.items():
         with pytest.raises(MineganError, match=name):
             plugin.build(save({**tree, "config": {**tree["config"], name: value}}))
+    for value in (torch.zeros(2), {"Shape": torch.zeros(0)}):
+        with pytest.raises(MineganError, match="attribKeysOrder"):
+            plugin.build(save({**tree, "config": {**tree["config"], "attribKeysOrder": value}}))
     with pytest.raises(MineganError, match="class logits"):
         attributes = {"Shape": {"order": 0, "values": ["round", "flat"]}}
         plugin.build(save({**tree, "config": {**tree["config"], "attribKeysOrder": attributes}}))
@@ -93,6 +96,10 @@ def test_rosinality_files_are_complete_or_refused(save: Callable[[Any], Path]) -
         plugin.build(save({key: value for key, value in tree.items() if key != "to_rgb.5.bias"}))
     with pytest.raises(MineganError, match=r"discriminator; give the folder"):
         plugin.build(ROSINALITY / "discriminator.state_dict.pt")
+    flat = {key: value.flatten() for key, value in read_checkpoint(ROSINALITY / "discriminator.state_dict.pt").items()}
+    save(tree, "g_running.state_dict.pt")
+    with pytest.raises(MineganError, match=r"linear\.weight has shape \(\d+,\)"):
+        plugin.build(save(flat, "discriminator.state_dict.pt").parent)
     with pytest.raises(MineganError, match="averaged weights only"):
         plugin.build(GOLDEN / "progan-rosinality-w24" / "010000.model", ema=False)
 
