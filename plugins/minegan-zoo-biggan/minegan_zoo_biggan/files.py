@@ -20,6 +20,7 @@ from minegan_zoo_biggan.recognise import looks_like
 
 GENERATOR = re.compile(r"G(?P<ema>_ema)?(?!_optim)(?P<suffix>_.+)?\.pth")
 MODEL, CONFIG = "pytorch_model.bin", "config.json"
+CHECKPOINTS = {".pth", ".pt", ".pkl", ".model"}
 
 
 def read(path: Path, hints: Hints) -> Checkpoint:
@@ -77,7 +78,9 @@ def _generator_in(folder: Path, ema: bool) -> Path:
     if found:
         raise MineganError(f"{folder} holds several: name one of {', '.join(sorted(f.name for f in found.values()))}")
     wanted = "G_ema.pth, G.pth" if ema else "G.pth (raw weights)"
-    raise MineganError(f"{folder} holds no BigGAN: expected {wanted} or {CONFIG} with {MODEL}")
+    others = sorted(file for file in folder.iterdir() if file.suffix in CHECKPOINTS)
+    what = f"; {others[0].name} looks like {looks_like(read_checkpoint(others[0]))}" if others else ""
+    raise MineganError(f"{folder} holds no BigGAN: expected {wanted} or {CONFIG} with {MODEL}{what}")
 
 
 def _generators(folder: Path) -> list[tuple[Path, re.Match[str]]]:

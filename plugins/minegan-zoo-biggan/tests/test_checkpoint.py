@@ -202,8 +202,9 @@ def test_the_wrong_file(family: str, file: Path, words: str) -> None:
 )
 def test_a_file_of_another_family_says_which(tmp_path: Path, tree: dict[str, object], family: str) -> None:
     torch.save(tree, tmp_path / "weights.pt")
-    with pytest.raises(MineganError, match=f"looks like {family} "):
-        load_source("biggan", tmp_path / "weights.pt")
+    for path in (tmp_path / "weights.pt", tmp_path):
+        with pytest.raises(MineganError, match=f"looks like {family} "):
+            load_source("biggan", path)
 
 
 def test_an_empty_folder_says_what_is_expected(tmp_path: Path) -> None:

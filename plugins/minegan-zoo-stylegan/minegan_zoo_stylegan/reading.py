@@ -44,7 +44,7 @@ def read(path: Path, config: type[Config], *, ema: bool, mapping_lr: float | Non
     """What `path`, a file or folder, holds of the family of `config`; MineganError where it is of another."""
     if is_source_folder(path):
         return _from_folder(path, config)
-    file = _file_in(path) if path.is_dir() else path
+    file = _file_in(path, config.family) if path.is_dir() else path
     tree = read_checkpoint(file)
     likely = looks_like(tree)
     if likely.family != config.family:
@@ -82,7 +82,7 @@ def _from_folder(path: Path, config: type[Config]) -> Networks:
     return networks
 
 
-def _file_in(folder: Path) -> Path:
+def _file_in(folder: Path, family: str) -> Path:
     """The only checkpoint or the last of numbered ones; those with a name go before files that are only numbered.
 
     What rosinality's training leaves as `NNNNNN` is less than what has a name: bare generators beside `train_step-N`,
@@ -97,6 +97,11 @@ def _file_in(folder: Path) -> Path:
     if places and len(places) == len(numbers) and len({name for name, _ in places.values()}) == 1:
         return max(places, key=lambda file: places[file][1])
     found = listed([file.name for file in files]) or "no checkpoint"
+    for file in [file for file in sorted(folder.iterdir()) if file.suffix in SUFFIXES | {".bin"}][:3]:
+        likely = looks_like(read_checkpoint(file))
+        if likely.family not in ("", family):
+            whose = f"{folder} holds {file.name}, which looks like {likely.words}"
+            raise MineganError(f"{whose}: load it as {likely.family}")
     raise MineganError(f"{folder} holds {found}: name the one file to load")
 
 

@@ -59,8 +59,12 @@ def test_other_projects_are_named(tmp_path: Path) -> None:
     }
     for words, tree in trees.items():
         torch.save(tree, tmp_path / "x.pt")
-        with pytest.raises(MineganError, match=words):
-            load_source("stylegan2", tmp_path / "x.pt")
+        for path in (tmp_path / "x.pt", tmp_path):
+            with pytest.raises(MineganError, match=words):
+                load_source("stylegan2", path)
+    torch.save({"netG": {}, "avgG": {}}, tmp_path / "a.pt")
+    with pytest.raises(MineganError, match=r"holds a\.pt, which looks like .* load it as progan"):
+        load_source("stylegan2", tmp_path)
 
 
 def test_folders_hold_one_checkpoint_or_numbered_ones(tmp_path: Path) -> None:
