@@ -111,9 +111,9 @@ def assert_alike(one: Path, other: Path) -> None:
         for name, tensor in tensors.items():
             if not name.startswith("/random/"):  # the process's own numbers, which only augmentations draw
                 # moments of a gradient near zero are mostly rounding; Adam makes steps of full length of them
-                share = 0.02 if name.startswith("/optimizers/") else 1e-3
+                share = 0.02 if name.startswith("/optimizers/") else 5e-3
                 distance = (tensor.double() - others[name].double()).norm()
-                assert distance <= share * tensor.double().norm() + 1e-6, f"{file}, {name}: {distance}"
+                assert distance <= share * tensor.double().norm() + 2e-5, f"{file}, {name}: {distance}"
 
 
 @pytest.mark.parametrize("name", CASES)
