@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,15 @@ def mine(name: str, out: Path, batch: int = 8) -> None:
     options = {**QUICK, **case.pop("options")}
     images = out.parent.parent / "images.safetensors"
     mz.mine(case.pop("sources"), images, batch=batch, device="cpu", out=out, options=options, **case)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """As the processes that are compared have: sums depend on it, and Adam makes full steps of their rounding."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
