@@ -50,7 +50,8 @@ class Gallery:
 
     @cached_property
     def _watch(self) -> Watch | None:
-        return self._make_watch() if self._make_watch else None
+        with preserved_random_state():  # a network's first weights are drawn; a resumed run draws them elsewhere
+            return self._make_watch() if self._make_watch else None
 
     def show_start(self, recorder: Recorder, model: MinedGAN, target: Tensor) -> None:
         """Targets (N, C, R, R) uint8, and every source before mining."""
