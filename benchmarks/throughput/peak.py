@@ -57,7 +57,7 @@ def _ours(count: int, selector: str) -> float:
         peak.begin()
 
     run(
-        [independent(64)] * count, targets(64), steps=STEPS + 1, batch=BATCH, selector=selector, before_step=before_step
+        [independent(32)] * count, targets(32), steps=STEPS + 1, batch=BATCH, selector=selector, before_step=before_step
     )
     return max(seen)
 
@@ -65,7 +65,7 @@ def _ours(count: int, selector: str) -> float:
 def _naive(count: int) -> float:
     from throughput.bench_steps import naive_steps
 
-    steps, peak, seen = naive_steps(count, 64), _Peak(), []
+    steps, peak, seen = naive_steps(count, 32), _Peak(), []
     for _ in range(STEPS):
         peak.begin()
         steps.step()

@@ -79,7 +79,8 @@ def run(
 
         return call
 
-    options: dict[str, Any] = {f"training.{name}": value for name, value in (training or {}).items()}
+    settings = {"fid_samples": 0, "watch_every": 0} | dict(training or {})
+    options: dict[str, Any] = {f"training.{name}": value for name, value in settings.items()}
     quiet = {"selector.draws": 32} if selector in ("max", "candidates") and len(sources) > 1 else {}
     with (
         mock.patch.object(Steps, "critic", timed(clock.critic, critic)),
@@ -87,6 +88,6 @@ def run(
     ):
         mz.mine(
             list(sources), target, strategy=strategy, selector=selector, objective=objective, steps=steps + WARMUP,
-            batch=batch, out=out, options={"training.fid_samples": 0, **options, **quiet},
+            batch=batch, out=out, options=options | quiet,
         )  # fmt: skip
     return clock
