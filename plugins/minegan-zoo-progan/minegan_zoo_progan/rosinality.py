@@ -54,7 +54,10 @@ def _children(tree: Any) -> Mapping[str, Any]:
 
 
 def _state_dict(tree: Any, whose: str) -> FileTensors:
-    file = FileTensors(module_tensors(tree) if isinstance(tree, Record) else tree, whose)
+    try:
+        file = FileTensors(module_tensors(tree) if isinstance(tree, Record) else tree, whose)
+    except MineganError as error:
+        raise error if str(error).startswith(whose) else MineganError(f"{whose}: {error}") from error
     return file.without("module.") if all(name.startswith("module.") for name in file.tensors) else file
 
 

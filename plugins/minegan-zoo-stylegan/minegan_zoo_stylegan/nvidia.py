@@ -62,7 +62,10 @@ class Part:
         return None if self.state().get(name) is None else self.fact(name, float)
 
     def tensors(self) -> dict[str, Tensor]:
-        return module_tensors(self.record)
+        try:
+            return module_tensors(self.record)
+        except MineganError as error:
+            raise MineganError(f"{self.path}: {error}") from error
 
 
 def mapping_config(part: Part) -> MappingConfig:

@@ -119,5 +119,5 @@ def _side(part: Part, name: str) -> int:
     """A size that the file holds as [width, height]."""
     value: Any = part.fact(name, torch.Tensor)
     if value.numel() != 2 or value.flatten()[0] != value.flatten()[1]:
-        raise MineganError(f"{part.path} has {name}={value!r:.80}; only square images are supported")
+        raise MineganError(f"{part.path} has {name}={value.flatten()[:4].tolist()}; only square images are supported")
     return int(value.flatten()[0])
