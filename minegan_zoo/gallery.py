@@ -5,8 +5,7 @@ Evaluation and watch are injected. May import checkpoint, contracts, data, mineg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch import Generator, Tensor, nn
 
 from minegan_zoo.checkpoint import preserved_random_state
 from minegan_zoo.data import to_float
-from minegan_zoo.minegan import MinedGAN
+from minegan_zoo.minegan import MinedGAN, evaluating
 from minegan_zoo.recorder import Recorder
 from minegan_zoo.sources import DroppedSource
 from minegan_zoo.watch import Watch, warnings
@@ -84,7 +83,7 @@ class Gallery:
         """Whether samples copy, diversity falls, the critic overfits."""
         if self._watch is None or self.train is None:
             return
-        with _evaluating(critic), preserved_random_state():
+        with evaluating(critic), preserved_random_state():
             images = model.sample(WATCHED, seed=self.seed)
             facts = self._watch.samples(images)
             if self.held_out is not None and not model.class_names:
@@ -109,14 +108,3 @@ class Gallery:
 
     def _noise(self, n: int) -> Tensor:
         return torch.randn(n, self.noise_dim, generator=Generator().manual_seed(self.seed))
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    training = module.training
-    module.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        module.train(training)

@@ -6,7 +6,7 @@ May import contracts, registry, sources and checkpoint.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -148,11 +148,12 @@ class MinedGAN(nn.Module):
         if choose == "winner" and len(self.sources) > 1:
             if self.critic is None:
                 raise MineganError("winners are chosen by the critic, and this model has none: choose by probability")
-            kept = ~self.selector.dropped().cpu()
-            scores = [
-                self.score(as_module(self.critic), draw.part(rows), kept[:, None].expand(-1, len(rows)))
-                for rows in torch.arange(len(draw.u)).split(CHUNK)
-            ]
+            kept, critic = ~self.selector.dropped().cpu(), as_module(self.critic)
+            with evaluating(critic):
+                scores = [
+                    self.score(critic, draw.part(rows), kept[:, None].expand(-1, len(rows)))
+                    for rows in torch.arange(len(draw.u)).split(CHUNK)
+                ]
             return torch.cat(scores, 1).argmax(0).cpu()
         p = self.selector.probabilities_given(draw.u).T.cpu().double()
         return torch.multinomial(p, 1, generator=rng)[:, 0]
@@ -273,3 +274,16 @@ class MinedGAN(nn.Module):
         from minegan_zoo.saved import load_model
 
         return load_model(str(folder))
+
+
+@contextmanager
+def evaluating(part: nn.Module) -> Iterator[None]:
+    """Within, `part` is in eval mode and no graph is built; then every module in it is in the mode that it was in."""
+    modes = {module: module.training for module in part.modules()}
+    part.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes.items():
+            module.training = training

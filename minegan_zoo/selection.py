@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.nn.functional import one_hot
 
 from minegan_zoo.contracts import Stage
-from minegan_zoo.minegan import CHUNK, Draw, Fakes, MinedGAN
+from minegan_zoo.minegan import CHUNK, Draw, Fakes, MinedGAN, evaluating
 
 Score = Callable[[Tensor, Tensor | None], Tensor]
 """The critic as a function of images (n, C, H, W) and labels (n,): scores (n,)."""
@@ -48,13 +48,14 @@ def run_scores(fakes: Fakes, scores: Tensor, shape: Sequence[int]) -> Tensor:
     return spread
 
 
-@torch.no_grad()
-def settle(model: MinedGAN, critic: Score, stage: Stage) -> None:
-    """Let the selector count on fresh draws of the model that is kept, once a stage that selects has ended."""
-    draws = model.selector.settle_draws if stage.select and len(model.sources) > 1 else 0
+def settle(model: MinedGAN, critic: nn.Module, stage: Stage) -> None:
+    """Let the selector count on fresh draws of the model that is kept, once a stage in which it learned has ended."""
+    selected = stage.select and stage.adversarial and len(model.sources) > 1
+    draws = model.selector.settle_draws if selected else 0
     if draws:
         rng = Generator().manual_seed(0)
         batches = [model.draw(min(CHUNK, draws - start), rng) for start in range(0, draws, CHUNK)]
         kept = ~model.selector.dropped().to(model.device)
-        scores = [model.score(critic, draw, kept[:, None].expand(-1, len(draw.u))) for draw in batches]
+        with evaluating(critic):
+            scores = [model.score(critic, draw, kept[:, None].expand(-1, len(draw.u))) for draw in batches]
         model.selector.settle(torch.cat(scores, 1))

@@ -86,6 +86,25 @@ def test_the_same_seed_gives_the_same_model_and_another_does_not(tmp_path: Path)
     assert not torch.equal(one.sample(2, seed=0), different.sample(2, seed=0))
 
 
+def test_what_is_shown_and_watched_and_settled_leaves_the_critic_alone(tmp_path: Path) -> None:
+    """Also its frozen layers, whose power iterations rest, and where it picks the winners that are shown."""
+    stages = [{"name": "mine", "share": 1.0, "train": {"miners": 1e-3, "critic/head": 1e-3}}]
+    models = []
+    for every, draws in ((1, 70), (100, 1)):
+        models.append(
+            mz.mine(
+                ["biggan.tiny", "progan.tiny"], target(24), strategy="stages", selector="max", choose="winner",
+                critic="conv", steps=3, batch=4, out=tmp_path / str(every),
+                options={
+                    **SETTINGS, "strategy.stages": stages, "critic.width": 8, "draws": draws,
+                    "samples_every": every, "watch_every": 0 if every > 1 else 1,
+                },
+            )
+        )  # fmt: skip
+    shown, hidden = ({k: v for k, v in weights(model).items() if "selector" not in k} for model in models)
+    assert_equal(shown, hidden)
+
+
 def test_mining_leaves_the_sources_and_finetuning_changes_them() -> None:
     original = [mz.load_source("progan.tiny")]
     before = {name: value.clone() for name, value in original[0].state_dict().items()}
