@@ -44,8 +44,8 @@ ERRORS = 2.0
 """`critic_overfit` must also be so many of its standard errors above zero: few held-out images score unevenly."""
 
 AGAINST_COPIES = (
-    "Take fewer steps, add --augmentation ada, free less of the sources (--strategy minegan++ or minegan-noft), "
-    "or lower strategy.source_lr"
+    "Take fewer steps, add --augmentation ada if there is none, free less of the sources (--strategy minegan++ or "
+    "minegan-noft), or lower strategy.source_lr"
 )
 
 
@@ -133,13 +133,13 @@ def warnings(facts: Mapping[str, float]) -> list[str]:
         found.append(
             f"diversity collapsed: samples differ {facts['diversity']:.2f} times as much from each other as the "
             "target's images do. Take fewer steps, lower strategy.miner_lr and strategy.source_lr, add --augmentation "
-            "ada or diffaugment, or try another --objective"
+            "ada or diffaugment if there is none, or try another --objective"
         )
     overfit, error = facts.get("critic_overfit", 0.0), facts.get("critic_overfit_error", 0.0)
     if overfit > max(OVERFIT, ERRORS * error):
         found.append(
             f"the critic overfits: it scores held-out images {overfit:.2f} of the way from training images to fakes. "
-            "Add --augmentation ada, lower strategy.critic_lr, take fewer steps, or give more images"
+            "Add --augmentation ada if there is none, lower strategy.critic_lr, take fewer steps, or give more images"
         )
     return found
 
