@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,6 +29,12 @@ def trained(name: str, latents: dict[str, LatentSpace], noise_dim: int, amount: 
 
 def noise(n: int, noise_dim: int = SIZE) -> Tensor:
     return torch.randn(n, noise_dim, generator=Generator().manual_seed(1))
+
+
+def numerical_jacobian(function: Callable[[Tensor], Tensor], x: Tensor, step: float = 1e-4) -> Tensor:
+    """(inputs,) -> (outputs, inputs), by central differences."""
+    moves = step * torch.eye(len(x), dtype=x.dtype)
+    return torch.stack([(function(x + move) - function(x - move)) / (2 * step) for move in moves], 1)
 
 
 def normal_log_density(u: Tensor) -> Tensor:
@@ -65,13 +72,13 @@ def test_the_flows_density_is_that_of_the_change_of_variables(prior: Prior, num_
     miner = trained(
         "flow", {"z": LatentSpace((SIZE,), prior, 0.7)}, SIZE, 0.15, width=8, num_classes=num_classes
     ).double()
-    u = noise(6).double()
+    u = noise(6).double() / 2  # away from a truncated prior's bounds, where differences drown in rounding
     labels = torch.arange(6) % 3 if num_classes else None
     code = miner(u, labels)
     reference = []
     for row in range(6):
         label = None if labels is None else labels[row : row + 1]
-        matrix = jacobian(lambda x, label=label: miner(x[None], label)["z"][0], u[row])
+        matrix = numerical_jacobian(lambda x, label=label: miner(x[None], label)["z"][0], u[row])
         reference.append(normal_log_density(u[row : row + 1])[0] - torch.linalg.slogdet(matrix)[1])
     torch.testing.assert_close(miner.log_density(code, labels), torch.stack(reference), rtol=1e-4, atol=1e-4)
     assert (torch.stack(reference) - normal_log_density(u)).abs().max() > 0.1, "the flow must have moved"
