@@ -30,7 +30,7 @@ def residual(latents: Latents, noise_dim: int, *, width: int = 128, depth: int =
     """
     from minegan_zoo_miners import building
 
-    building.check_depth("residual", depth)
+    building.check_size("residual", width, depth)
     return building.residual(latents, noise_dim, width, depth, num_classes)
 
 
@@ -60,7 +60,7 @@ def w(latents: Latents, noise_dim: int, *, width: int = 128, depth: int = 3, num
     from minegan_zoo_miners import building
 
     building.needs("w", latents, "w")
-    building.check_depth("w", depth)
+    building.check_size("w", width, depth)
     return building.residual(latents, noise_dim, width, depth, num_classes)
 
 
@@ -74,7 +74,7 @@ def wplus(latents: Latents, noise_dim: int, *, width: int = 128, depth: int = 3,
     from minegan_zoo_miners import building
 
     building.needs("wplus", latents, "w+")
-    building.check_depth("wplus", depth)
+    building.check_size("wplus", width, depth)
     return building.residual(latents, noise_dim, width, depth, num_classes)
 
 
@@ -87,7 +87,7 @@ def layerwise(latents: Latents, noise_dim: int, *, width: int = 32, depth: int =
     from minegan_zoo_miners import building
 
     building.needs("layerwise", latents, "w+")
-    building.check_depth("layerwise", depth)
+    building.check_size("layerwise", width, depth)
     return building.layerwise(latents, noise_dim, width, depth, num_classes)
 
 
@@ -112,9 +112,11 @@ def noise(
     from minegan_zoo_miners import building
 
     building.needs("noise", latents, "z", "noise.*")
-    building.check_depth("noise", depth)
-    if detail < 1:
-        raise MineganError(f"the miner 'noise' takes a detail of at least 1, not {detail}")
+    building.check_size("noise", width, depth)
+    if min(detail, map_width) < 1:
+        raise MineganError(
+            f"the miner 'noise' takes a detail and a map_width of at least 1, not {detail} and {map_width}"
+        )
     return building.noise(latents, noise_dim, width, depth, map_width, detail, seed, num_classes)
 
 
@@ -130,7 +132,7 @@ def flow(latents: Latents, noise_dim: int, *, width: int = 128, depth: int = 8, 
     from minegan_zoo_miners import building
 
     building.needs("flow", latents, "z")
-    building.check_depth("flow", depth)
+    building.check_size("flow", width, depth)
     return building.flow(latents, noise_dim, width, depth, num_classes)
 
 
@@ -166,7 +168,7 @@ def labelled(latents: Latents, noise_dim: int, *, width: int = 128, depth: int =
             f"the miner 'labelled' needs a target with at least 2 classes, not {num_classes}: give the target folder "
             "one sub-folder per class and mine with labels (in Python: num_classes=K), or choose the miner 'mlp'"
         )
-    building.check_depth("labelled", depth)
+    building.check_size("labelled", width, depth)
     return building.labelled(latents, noise_dim, width, depth, num_classes)
 
 

@@ -25,10 +25,12 @@ def needs(name: str, latents: Latents, *wanted: str) -> None:
             )
 
 
-def check_depth(name: str, depth: int) -> None:
-    """MineganError for a network of less than two layers."""
+def check_size(name: str, width: int, depth: int) -> None:
+    """MineganError for a network without hidden units."""
     if depth < 2:
         raise MineganError(f"the miner {name!r} needs a depth of at least 2 layers, not {depth}")
+    if width < 1:
+        raise MineganError(f"the miner {name!r} needs a width of at least 1 unit, not {width}")
 
 
 def residual(latents: Latents, noise_dim: int, width: int, depth: int, num_classes: int) -> PartwiseMiner:

@@ -152,6 +152,7 @@ def test_noise_maps_start_as_standard_noise_and_are_changed_smoothly_and_cheaply
         ("layerwise", {}, r"'layerwise' makes w\+ .* \(a StyleGAN has"),
         ("noise", {}, r"makes z and noise\.\*"),
         ("residual", {"depth": 1}, "at least 2 layers, not 1"),
+        ("residual", {"width": 0}, "width of at least 1 unit, not 0"),
         ("affine", {"rank": -1}, "rank of 0"),
         ("gaussian-mixture", {"components": 0}, "at least 1 component"),
         ("gaussian-mixture", {"spread": 1.0}, "spread of 0 to below 1"),
@@ -163,6 +164,12 @@ def test_noise_maps_start_as_standard_noise_and_are_changed_smoothly_and_cheaply
 def test_mistakes_are_named_with_their_remedy(name: str, options: dict[str, int], words: str) -> None:
     with pytest.raises(MineganError, match=words):
         mz.miners.create(name, {"z": LatentSpace((32,), "normal")}, 16, **options)
+
+
+def test_noise_says_what_its_maps_need() -> None:
+    latents = {"z": LatentSpace((4,), "normal"), "noise.0": LatentSpace((1, 4, 4), "normal")}
+    with pytest.raises(MineganError, match="a map_width of at least 1, not 8 and 0"):
+        mz.miners.create("noise", latents, 4, map_width=0)
 
 
 def test_a_flow_needs_two_dimensions_and_a_z() -> None:
