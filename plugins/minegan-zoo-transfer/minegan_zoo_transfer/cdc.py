@@ -22,8 +22,10 @@ from .patches import PatchHead, remove_patch_heads
 class Correspondence(Regulariser):
     """weight times how far similarities between samples have left the start's (arXiv 2104.06820, eq. 1 to 3).
 
-    For every sample, softmax over its cosine similarities to the others, before and after adaptation; the divergence of
-    the two is averaged over layers, and over all pairs as the released code does.
+    For every sample, softmax over its cosine similarities to the others, before and after adaptation. The divergence is
+    the paper's, of the adapted from the start (the released code takes the reverse), averaged over all pairs as in the
+    released code, for which the paper's weight is meant, and over all layers (it draws one a sample: noisier, and no
+    faster).
     """
 
     def __init__(self, weight: float, samples: int) -> None:
@@ -75,7 +77,8 @@ class CDC(Finetuning):
     """Few-shot generation by cross-domain correspondence (Ojha et al., CVPR 2021, arXiv 2104.06820, section 3).
 
     Every `anchor_every`-th step trains on base noise near one of as many anchors as there are target images, with the
-    critic as it is; the other steps on any base noise, with a critic of patches (eq. 4 and 5).
+    critic as it is; the other steps on any base noise, with a critic of patches (eq. 4 and 5). Anchors are of z: a
+    conditional source's class is drawn anew each time.
     """
 
     def __init__(

@@ -21,7 +21,8 @@ class GenDA(Strategy):
     """Yang et al., ICCV 2023 (arXiv 2111.09876), section 3.2.
 
     The attribute adaptor A (eq. 3) is the miner; the attribute classifier (eq. 4) is the critic's head, drawn anew,
-    over its frozen features; in training u is shrunk to `strength` u (eq. 5, whose mean code is 0 here).
+    over its frozen features; in training u is shrunk to `strength` u (eq. 5, whose mean code is 0 here). The adaptor
+    works on z, which every source has, also where there is a w. Of a conditional source it learns one class.
     """
 
     miner = "adaptor"

@@ -14,7 +14,8 @@ from .layers import Place
 class KernelModulation(Adapter):
     """W * (1 + v u^T): a kernel is a row of W, an output channel (arXiv 2210.16559, section 4.2).
 
-    Modulated rows of W get no gradient, others no modulation. v = 0 and u = 1 at the start, when all are modulated.
+    Modulated rows of W get no gradient, others no modulation. v = 0 and u = 1 at the start, when all are modulated: the
+    identity. (The released code draws both of size 1e-7: nearly that, but their product then grows only slowly.)
     """
 
     modulated: Tensor  # bool (rows,): not averaged, copied
