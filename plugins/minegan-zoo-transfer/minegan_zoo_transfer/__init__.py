@@ -17,8 +17,8 @@ SCALES = "*.affine.*,*.bn?.*,*norm*,output_layer.0.*"
 def build_scale_shift(*, scales: str = SCALES, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
     """Adversarial adaptation of the generator's normalisation or modulation scales and shifts only.
 
-    `scales` are comma-separated shell-style patterns of their names; a source without any gets a scale on every
-    convolution, whose bias is the shift.
+    `scales` are comma-separated shell-style patterns of their names. By default a source without any gets a scale on
+    every convolution, whose bias is the shift.
     """
     from .finetuning import ScaleShift
 

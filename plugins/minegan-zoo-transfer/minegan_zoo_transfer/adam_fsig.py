@@ -16,7 +16,7 @@ from minegan_zoo.contracts import MineganError, Run, Stage, Strategy
 
 from .adapters import fold, names_of, names_within
 from .critic_head import evaluating, final_groups
-from .fisher import fisher_diagonal
+from .fisher import check_samples, fisher_diagonal, surprise
 from .layers import Place, as_module, convolutions, matching
 from .modulation import KernelModulation, importance_of_rows, modulate, modulations, most_important
 
@@ -27,6 +27,11 @@ class AdAM(Strategy):
     `probe` trains the modulations of all kernels of both networks, and the critic's last layers; then the Fisher
     information of the modulations (of single samples) says which kernels matter. `adapt` starts again: of those that
     matter the modulation is free, of the others the kernel itself.
+
+    Unlike in the released code, layers that read or write images and StyleGAN's mapping network stay as they are (it
+    modulates all of their kernels, probed or not), and biases take no part in probing; in `adapt` the biases beside
+    modulated styles and in the critic are all free, which is what its modulated ones amount to. It takes
+    the information of 1000 samples; the default here is a quarter, as budgets are small.
     """
 
     mines = False
@@ -37,6 +42,7 @@ class AdAM(Strategy):
         for name, value in {"probe_share": probe_share, "modulated": modulated}.items():
             if not 0 < value < 1:
                 raise MineganError(f"adam-fsig: {name} is a share between 0 and 1, not {value}")
+        check_samples("adam-fsig", samples)
         self.probe_share, self.modulated, self.samples, self.styles = probe_share, modulated, samples, styles
         self.source_lr, self.critic_lr = source_lr, critic_lr
         self.important: dict[str, Tensor] = {}
@@ -97,9 +103,6 @@ class AdAM(Strategy):
         """Which kernels matter; of convolutions and styles of a source, and of the critic, the same share each."""
         critic = as_module(run.critic)
 
-        def loss_of_sources() -> Tensor:
-            return F.softplus(-critic(run.sample(1, run.rng)[0])).sum()
-
         def loss_of_critic() -> Tensor:
             row = int(torch.randint(len(run.target), (1,), generator=run.rng))
             real = run.target[row : row + 1].float() / 127.5 - 1
@@ -110,7 +113,7 @@ class AdAM(Strategy):
         found = self._modulations(run)
         important: dict[str, Tensor] = {}
         with evaluating(critic):
-            for loss, of_critic in ((loss_of_sources, False), (loss_of_critic, True)):
+            for loss, of_critic in ((lambda: surprise(run), False), (loss_of_critic, True)):
                 mine = [(part, name, each) for part, name, each in found if (part == "critic") == of_critic]
                 fisher = fisher_diagonal(loss, [p for _, _, each in mine for p in (each.v, each.u)], self.samples)
                 kinds: dict[tuple[str, bool], dict[str, Tensor]] = {}

@@ -19,7 +19,7 @@ class Adaptor(nn.Module, Miner):
 
     z is read from the first dimensions of u: as they are, or, where the prior is truncated, by its quantile; where it
     is a sphere, the result is brought to it. The other spaces, class embeddings above all, are b alone, around the
-    prior's mean: one class, the target.
+    prior's mean: one class, the target. An affine map may leave a truncated prior's bounds.
     """
 
     def __init__(self, latents: Mapping[str, LatentSpace], noise_dim: int) -> None:
@@ -28,8 +28,10 @@ class Adaptor(nn.Module, Miner):
         self.latents = dict(latents)
         self.drawn = [name for name, space in latents.items() if space.prior in ("normal", "truncated", "sphere")]
         for name in self.drawn:
-            if math.prod(latents[name].shape) > noise_dim:
-                raise MineganError(f"the miner 'adaptor' reads {name!r} from the base noise: set noise_dim to its size")
+            if (size := math.prod(latents[name].shape)) > noise_dim:
+                raise MineganError(
+                    f"the miner 'adaptor' reads {name!r} from the base noise: set noise_dim to {size} or more"
+                )
         self.scales = nn.ParameterList(torch.ones(latents[name].shape) for name in self.drawn)
         self.shifts = nn.ParameterList(torch.zeros(space.shape) for space in latents.values())
         for index, space in enumerate(latents.values()):

@@ -23,6 +23,10 @@ class BSA(Strategy):
 
     Only scale and shift of the generator's features, a code for every target image and, where there are classes, one
     embedding for the target are free, and a reconstruction loss trains them: a step is one generator update.
+
+    Unlike the released code's: scales and shifts are held near where they start, not near 1 and 0, as most networks
+    have no such start; learning rates do not decay, as budgets differ; the first linear layer stays as it is (its
+    learning rate was 1e-7); samples come from the source's whole prior, as every method's do, not a truncated one.
     """
 
     miner = "adaptor"
@@ -62,8 +66,7 @@ class BSA(Strategy):
 
     def prepare(self, stage: Stage, run: Run) -> None:
         check_miners(run, "bsa")
-        for source in run.sources:
-            add_scales(as_module(source), self.scales)
+        add_scales([as_module(source) for source in run.sources], self.scales)
 
     def trainable(self, stage: Stage, run: Run) -> Mapping[str, float]:
         rates = {"regularisers": self.code_lr} | free_scales(run, self.scales, self.source_lr)

@@ -11,14 +11,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from minegan_zoo.contracts import MineganError, Run, Stage, Strategy
 
 from .adapters import fold
 from .anchor import Anchor, of_critic, of_sources
 from .critic_head import evaluating
-from .fisher import fisher_diagonal
+from .fisher import check_samples, fisher_diagonal, surprise
 from .layers import as_module
 from .scales import add_scales, scale_names
 
@@ -49,8 +48,7 @@ class ScaleShift(Finetuning):
         self.scales = scales
 
     def prepare(self, stage: Stage, run: Run) -> None:
-        for source in run.sources:
-            add_scales(as_module(source), self.scales)
+        add_scales([as_module(source) for source in run.sources], self.scales)
 
     def trainable(self, stage: Stage, run: Run) -> Mapping[str, float]:
         return {"critic": self.critic_lr} | free_scales(run, self.scales, self.source_lr)
@@ -61,7 +59,10 @@ class ScaleShift(Finetuning):
 
 
 class FreezeD(Finetuning):
-    """The critic's lower layers are frozen (Mo et al., 2020, arXiv 2002.10964, section 3)."""
+    """The critic's lower layers are frozen (Mo et al., 2020, arXiv 2002.10964, section 3).
+
+    Critics differ in depth, so layers are counted as a share of the critic's groups; one at least stays free.
+    """
 
     def __init__(self, frozen: float, source_lr: float, critic_lr: float) -> None:
         super().__init__(source_lr, critic_lr)
@@ -71,11 +72,13 @@ class FreezeD(Finetuning):
 
     def trainable(self, stage: Stage, run: Run) -> Mapping[str, float]:
         names = list(run.critic.groups())
-        return {"sources": self.source_lr} | {f"critic/{name}": self.critic_lr for name in names[self._count(run) :]}
-
-    def _count(self, run: Run) -> int:
-        total = len(run.critic.groups())
-        return min(round(self.frozen * total), total - 1)
+        count = min(round(self.frozen * len(names)), len(names) - 1)
+        if self.frozen and not count:
+            raise MineganError(
+                f"freezed: {self.frozen} of the critic's groups ({', '.join(names)}) freezes none: raise "
+                "strategy.frozen, or choose a critic of more groups, such as 'conv'"
+            )
+        return {"sources": self.source_lr} | {f"critic/{name}": self.critic_lr for name in names[count:]}
 
 
 class L2SP(Finetuning):
@@ -104,26 +107,25 @@ class EWC(Finetuning):
 
     def __init__(self, weight: float, samples: int, source_lr: float, critic_lr: float) -> None:
         super().__init__(source_lr, critic_lr)
+        check_samples("ewc", samples)
         self.samples = samples
         self.fisher: list[Tensor] = []
+        self._relative: list[Tensor] = []  # to its mean
         self.weight = weight
-        self.regularisers = (Anchor(weight, of_sources, lambda: [each / self._mean() for each in self.fisher]),)
+        self.regularisers = (Anchor(weight, of_sources, lambda: self._relative),)
 
     def stages(self, steps: int) -> tuple[Stage, ...]:
         (stage,) = super().stages(steps)
         return (replace(stage, regularisers=self.regularisers),)
 
     def prepare(self, stage: Stage, run: Run) -> None:
-        critic = as_module(run.critic)
-
-        def surprise() -> Tensor:
-            return F.softplus(-critic(run.sample(1, run.rng)[0])).sum()
-
         parameters = of_sources(run)
         if not self.fisher:
-            with evaluating(critic):
-                self.fisher = fisher_diagonal(surprise, parameters, self.samples)
+            with evaluating(as_module(run.critic)):
+                self.fisher = fisher_diagonal(lambda: surprise(run), parameters, self.samples)
         self.fisher = [each.to(parameter) for each, parameter in zip(self.fisher, parameters, strict=True)]
+        mean = self._mean()
+        self._relative = [each / mean for each in self.fisher]
 
     def state(self) -> Mapping[str, Any]:
         return {str(index): each for index, each in enumerate(self.fisher)}

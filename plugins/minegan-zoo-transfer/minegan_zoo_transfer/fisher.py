@@ -1,4 +1,4 @@
-"""The diagonal of the Fisher information, from squared gradients. Imports torch only."""
+"""The diagonal of the Fisher information, from squared gradients. Imports contracts and this package's layers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from minegan_zoo.contracts import MineganError, Run
+
+from .layers import as_module
 
 
 def fisher_diagonal(
@@ -29,3 +34,16 @@ def fisher_diagonal(
     for parameter, was_free in zip(parameters, free, strict=True):
         parameter.requires_grad_(was_free)
     return [total / max(count, 1) for total, count in zip(sums, counts, strict=True)]
+
+
+def surprise(run: Run) -> Tensor:
+    """-log sigmoid(D(x)) of one new sample x: what is differentiated for the sources' Fisher information."""
+    return F.softplus(-as_module(run.critic)(run.sample(1, run.rng)[0])).sum()
+
+
+def check_samples(strategy: str, samples: int) -> None:
+    """MineganError for an estimate from nothing."""
+    if samples < 1:
+        raise MineganError(
+            f"{strategy}: Fisher information needs samples: set strategy.samples to 1 or more, not {samples}"
+        )

@@ -20,7 +20,11 @@ HEAD = "patch_head"
 
 
 class PatchHead:
-    """Reads scores of patches from the first feature map of a critic that is at most `side` wide."""
+    """Reads scores of patches from the first feature map of a critic that is at most `side` wide.
+
+    At 256 pixels that is the map of 32 x 32 that CDC's released code reads. Scores are averaged over an image before
+    the loss, not after: every objective takes one score an image.
+    """
 
     def __init__(self, run: Run, side: int) -> None:
         """Adds the convolution; `side` 0 is an eighth of the image's, at least 8. Raises MineganError without a map."""
@@ -33,8 +37,14 @@ class PatchHead:
             critic(blank)
         wide_enough = [module for module, values in maps.items() if 1 < values.shape[-1] <= self.side]
         if not wide_enough:
+            sides = sorted({values.shape[-1] for values in maps.values()} - {1})
             raise MineganError(
-                f"cdc: the critic has no feature map of at most {self.side}x{self.side}: set strategy.patch_map"
+                f"cdc: the critic has no feature map of at most {self.side}x{self.side}: "
+                + (
+                    f"set strategy.patch_map to {sides[0]} or more"
+                    if sides
+                    else "choose a critic that has one, such as 'conv'"
+                )
             )
         self.tapped = wide_enough[0]
         values = maps[self.tapped]

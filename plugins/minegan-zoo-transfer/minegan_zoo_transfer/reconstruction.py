@@ -43,7 +43,9 @@ class Reconstruction(nn.Module, Regulariser):
                     "resolution and critic to that source's"
                 )
             if "z" not in source.inputs[0]:
-                raise MineganError(f"bsa gives every target image a code z, and {name} takes no z")
+                raise MineganError(
+                    f"bsa gives every target image a code z, and {name} takes no z: choose another source or strategy"
+                )
         if not len(self.codes):
             for source in run.sources:
                 z = source.prior(len(run.target), source.inputs[0], run.rng)["z"]
@@ -84,7 +86,10 @@ class Features:
             try:
                 self.network = timm.create_model(name, pretrained=True).eval().requires_grad_(False)
             except (OSError, RuntimeError, ValueError) as error:
-                raise MineganError(f"bsa: timm's {name!r} with its weights cannot be had ({error})") from error
+                raise MineganError(
+                    f"bsa: timm's {name!r} with its weights cannot be had ({error}): set strategy.perceptual to "
+                    "another timm model, to 'critic' (the run's own) or to 'none'"
+                ) from error
             self.network.to(run.target.device)
             config = timm.data.resolve_model_data_config(self.network)
             self.mean, self.deviation = _channels(config["mean"]), _channels(config["std"])

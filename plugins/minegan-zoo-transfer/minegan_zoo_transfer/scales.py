@@ -1,13 +1,18 @@
 """Scale and shift of a generator's features: its own where it has them, else one on every convolution.
 
-Imports this package's adapters and layers.
+Imports contracts and this package's adapters and layers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
+from minegan_zoo.contracts import MineganError
+
+from . import SCALES
 from .adapters import Adapter, attach, names_within
 from .layers import convolutions, matching
 
@@ -23,9 +28,18 @@ class RowScale(Adapter):
         return weight * self.scale[:, None, None, None]
 
 
-def add_scales(source: nn.Module, patterns: str) -> None:
-    """Give every convolution a scale where the network has none of its own that `patterns` name."""
-    if not matching(source, patterns):
+def add_scales(sources: Sequence[nn.Module], patterns: str) -> None:
+    """Give every convolution a scale in sources that have none of their own that `patterns` name.
+
+    Raises MineganError for patterns other than the default that no source answers to.
+    """
+    plain = [source for source in sources if not matching(source, patterns)]
+    if patterns != SCALES and len(plain) == len(sources):
+        raise MineganError(
+            f"no source has parameters named {patterns}: leave out strategy.scales (which also scales the convolutions "
+            "of a source without normalisation), or give shell-style patterns of the names in its state_dict"
+        )
+    for source in plain:
         for place in convolutions(source):
             attach(place.module, place.name, RowScale(len(place.parameter)))
 

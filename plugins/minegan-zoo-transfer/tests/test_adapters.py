@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
+from minegan_zoo_transfer import SCALES
 from minegan_zoo_transfer.adapters import attach, fold
 from minegan_zoo_transfer.layers import convolutions
 from minegan_zoo_transfer.modulation import KernelModulation, most_important
@@ -19,7 +21,7 @@ def test_scales_of_convolutions_fold_into_their_weights() -> None:
     assert isinstance(source, nn.Module)
     names, code = list(source.state_dict()), source.prior(2, source.inputs[0], Generator().manual_seed(0))
     before = source.synthesize(code)
-    add_scales(source, "*.affine.*")
+    add_scales([source], SCALES)
     torch.testing.assert_close(source.synthesize(code), before)
     scales = [module.scale for module in source.modules() if isinstance(module, RowScale)]
     assert len(scales) == len(convolutions(mz.load_source("progan.tiny")))  # type: ignore[arg-type]
@@ -64,3 +66,12 @@ def test_modulation_is_rank_one_on_what_matters_and_leaves_the_rest_free() -> No
     # 2 of these 4 rows are above the median
     chosen = most_important({"a": torch.tensor([1.0, 4.0]), "b": torch.tensor([3.0, 2.0])}, 0.5)
     assert {name: rows.tolist() for name, rows in chosen.items()} == {"a": [False, True], "b": [True, False]}
+
+
+def test_scales_that_no_source_has_are_refused_rather_than_added() -> None:
+    plain, modulated = (mz.load_source(f"{family}.tiny") for family in ("progan", "stylegan2"))
+    with pytest.raises(mz.MineganError, match=r"no source has parameters named \*.afine.\*: leave out strategy.scales"):
+        add_scales([modulated], "*.afine.*")  # type: ignore[list-item]
+    add_scales([plain, modulated], "*.affine.*")  # type: ignore[list-item]
+    scaled = [any(isinstance(each, RowScale) for each in part.modules()) for part in (plain, modulated)]  # type: ignore[attr-defined]
+    assert scaled == [True, False]

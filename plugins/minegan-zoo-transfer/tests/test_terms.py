@@ -11,6 +11,7 @@ import torch
 from minegan_zoo_transfer.cdc import divergence, log_similarities
 from minegan_zoo_transfer.critic_head import final_groups, head_of
 from minegan_zoo_transfer.layers import convolutions
+from minegan_zoo_transfer.modulation import modulations
 from minegan_zoo_transfer.patches import HEAD
 from minegan_zoo_transfer.reconstruction import Features, distance_to_normal
 from torch import Generator, Tensor, nn
@@ -119,6 +120,49 @@ def test_l2sp_is_half_the_squared_distance_of_each_side() -> None:
     assert not mz.strategies.create("l2sp", critic_weight=0.0).stages(1)[0].critic_regularisers
 
 
+def test_freezed_says_when_it_would_freeze_nothing() -> None:
+    strategy = mz.strategies.create("freezed")
+    (stage,) = strategy.stages(1)
+    with pytest.raises(mz.MineganError, match=r"0.5 of the critic's groups \(all\) freezes none: raise"):
+        strategy.trainable(stage, run_of(LinearSource(), LinearCritic()))
+    free = mz.strategies.create("freezed", frozen=0.0).trainable(stage, run_of(LinearSource(), LinearCritic()))
+    assert set(free) == {"sources", "critic/all"}
+
+
+def test_adam_keeps_the_kernels_whose_modulation_is_the_most_informative() -> None:
+    torch.manual_seed(0)
+    source = mz.load_source("progan.tiny")
+    critic: Any = source.own_critic()
+    run = run_of(source, critic)
+    strategy = mz.strategies.create("adam-fsig", samples=3, modulated=0.25)
+    probe, adapt = strategy.stages(8)
+    assert (probe.steps, adapt.steps) == (2, 6)
+    strategy.prepare(probe, run)
+    head = [each.detach().clone() for each in head_of(run)]
+    parts = {"source 0": source, "critic": critic}
+    deaf = next(name for name, each in modulations(critic).items() if each.convolution)
+    with torch.no_grad():
+        for part in parts.values():
+            for each in modulations(part).values():
+                each.v.add_(0.1)
+        modulations(critic)[deaf].u.zero_()  # v then moves nothing; what u tells is shared by all rows
+        for parameter in head_of(run):
+            parameter.add_(1.0)
+    before = {f"{part}/{name}": each.v for part in parts for name, each in modulations(parts[part]).items()}
+    strategy.prepare(adapt, run)
+    chosen = strategy.state()
+    assert chosen.keys() == before.keys()
+    for part in parts:
+        rows = torch.cat([rows for name, rows in chosen.items() if name.startswith(part)])
+        assert float(rows.float().mean()) == pytest.approx(0.25, abs=0.02)
+    assert len(set(chosen[f"critic/{deaf}"].tolist())) == 1, "its rows matter alike"
+    # adapting starts again from the source
+    for part in parts:
+        for name, each in modulations(parts[part]).items():
+            assert torch.equal(each.modulated, chosen[f"{part}/{name}"]) and not each.v.any() and each.u.eq(1).all()
+    assert all(torch.equal(one, other) for one, other in zip(head, head_of(run), strict=True))
+
+
 def test_similarities_are_a_softmax_of_cosines_to_the_others() -> None:
     features = torch.tensor([[2.0, 0.0], [0.0, 3.0], [5.0, 0.0]])  # the first and the last are parallel
     e = math.e
@@ -212,7 +256,7 @@ def test_genda_shrinks_noise_and_the_adaptor_is_affine() -> None:
         miner.scales[0].copy_(torch.tensor([1.0, 2.0, 3.0]))
         miner.shifts[0].fill_(0.5)
     torch.testing.assert_close(miner(u)["z"], u[:, :3] * torch.tensor([1.0, 2.0, 3.0]) + 0.5)
-    with pytest.raises(mz.MineganError, match=r"set noise_dim to its size"):
+    with pytest.raises(mz.MineganError, match=r"set noise_dim to 3 or more"):
         mz.miners.create("adaptor", latents, 2)
 
 
