@@ -17,8 +17,9 @@ SCALES = "*.affine.*,*.bn?.*,*norm*,output_layer.0.*"
 def build_scale_shift(*, scales: str = SCALES, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
     """Adversarial adaptation of the generator's normalisation or modulation scales and shifts only.
 
-    `scales` are comma-separated shell-style patterns of their names. By default a source without any gets a scale on
-    every convolution, whose bias is the shift.
+    Noguchi and Harada's parametrisation (arXiv 1904.01774), adversarial as in Mo et al. (arXiv 2002.10964). `scales`
+    are comma-separated shell-style patterns of their names. By default a source without any gets a scale on every
+    convolution, whose bias is the shift.
     """
     from .finetuning import ScaleShift
 
@@ -39,11 +40,11 @@ def build_bsa(
 ) -> Strategy:
     """Batch statistics adaptation: scales, shifts and a code for each target image, by reconstruction, no critic.
 
-    `scales` as in scale-shift. `perceptual` compares the maps of the first `layers` convolutions (0: all) of the run's
-    critic ("critic"), of a timm model with its pretrained weights (the paper's: "vgg16.tv_in1k") or of none ("none").
-    `prior_weight` holds codes near N(0, I), `scale_weight` scales and shifts near their start; codes `start` from the
-    "prior" or from "zero". Learning rates of codes and the target's class embedding are the released code's; that of
-    scales lies between its two (5e-4 for BigGAN, 3e-2 for SNGAN).
+    Noguchi and Harada (arXiv 1904.01774). `scales` as in scale-shift. `perceptual` compares the maps of the first
+    `layers` convolutions (0: all) of the run's critic ("critic"), of a timm model with its pretrained weights (the
+    paper's: "vgg16.tv_in1k") or of none ("none"). `prior_weight` holds codes near N(0, I), `scale_weight` scales and
+    shifts near their start; codes `start` from the "prior" or from "zero". Learning rates of codes and the target's
+    class embedding are the released code's; that of scales lies between its two (5e-4 for BigGAN, 3e-2 for SNGAN).
     """
     from .bsa import BSA
 
@@ -53,7 +54,8 @@ def build_bsa(
 def build_freezed(*, frozen: float = 0.5, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
     """Finetuning with the critic's lower layers frozen.
 
-    `frozen` is the share of the critic's groups, from the pixels on; the paper froze four of eight for StyleGAN.
+    Mo et al. (arXiv 2002.10964). `frozen` is the share of the critic's groups, from the pixels on; the paper froze four
+    of eight for StyleGAN.
     """
     from .finetuning import FreezeD
 
@@ -65,7 +67,7 @@ def build_l2sp(
 ) -> Strategy:
     """Finetuning with an L2 penalty on leaving the start.
 
-    `weight` is alpha for the sources, `critic_weight` for the critic (0: none).
+    Li et al. (arXiv 1802.01483). `weight` is alpha for the sources, `critic_weight` for the critic (0: none).
     """
     from .finetuning import L2SP
 
@@ -75,8 +77,8 @@ def build_l2sp(
 def build_ewc(*, weight: float = 0.1, samples: int = 250, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
     """Finetuning with elastic weight consolidation: weights stay where the Fisher information says they matter.
 
-    `weight` is lambda in units of one over the mean information, whose size depends on the network; `samples` is how
-    many images of the source it is estimated from.
+    Li et al. (arXiv 2012.02780). `weight` is lambda in units of one over the mean information, whose size depends on
+    the network; `samples` is how many images of the source it is estimated from.
     """
     from .finetuning import EWC
 
@@ -95,9 +97,10 @@ def build_cdc(
 ) -> Strategy:
     """Cross-domain correspondence: similarities between samples stay as they were; anchors and a patch critic.
 
-    `weight` is lambda, of the similarities among `pairs_of` samples. Every `anchor_every`-th step trains near anchors
-    (standard deviation `anchor_spread`) with the whole critic, the others anywhere with a critic of patches, which
-    reads the first feature map at most `patch_map` wide (0: an eighth of the image, at least 8).
+    Ojha et al. (arXiv 2104.06820). `weight` is lambda, of the similarities among `pairs_of` samples. Every
+    `anchor_every`-th step trains near anchors (standard deviation `anchor_spread`) with the whole critic, the others
+    anywhere with a critic of patches, which reads the first feature map at most `patch_map` wide (0: an eighth of the
+    image, at least 8).
     """
     from .cdc import CDC
 
@@ -115,9 +118,9 @@ def build_adam_fsig(
 ) -> Strategy:
     """AdAM: probes which kernels matter for the target, modulates those and finetunes the others.
 
-    `probe_share` of the steps probe; `modulated` is the share of kernels kept and modulated (for far targets the paper
-    takes 0.25), chosen by the Fisher information of `samples` samples. `styles` name the fully connected layers whose
-    rows are kernels too: those that scale and shift features.
+    Zhao et al. (arXiv 2210.16559). `probe_share` of the steps probe; `modulated` is the share of kernels kept and
+    modulated (for far targets the paper takes 0.25), chosen by the Fisher information of `samples` samples. `styles`
+    name the fully connected layers whose rows are kernels too: those that scale and shift features.
     """
     from .adam_fsig import AdAM
 
@@ -127,8 +130,8 @@ def build_adam_fsig(
 def build_genda(*, strength: float = 0.5, miner_lr: float = 1e-2, critic_lr: float = 2e-3) -> Strategy:
     """GenDA: an affine adaptor of z before the frozen generator, a new head on the frozen critic.
 
-    `strength` shrinks the base noise in training (the diversity constraint; 1: none). The adaptor has few parameters of
-    the size of one each, hence its learning rate.
+    Yang et al. (arXiv 2111.09876). `strength` shrinks the base noise in training (the diversity constraint; 1: none).
+    The adaptor has few parameters of the size of one each, hence its learning rate.
     """
     from .genda import GenDA
 
