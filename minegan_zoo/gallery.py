@@ -31,7 +31,11 @@ Evaluate = Callable[[Callable[[int], Tensor]], Mapping[str, Any]]
 
 
 class Gallery:
-    """Writes sample grids, evaluations and what the watch finds as a run's events."""
+    """Writes sample grids, evaluations and what the watch finds as a run's events.
+
+    Random numbers that this draws (a source's own noise, first weights of a network that measures) are given back:
+    training goes on as if nothing had been shown.
+    """
 
     def __init__(
         self,
@@ -49,9 +53,9 @@ class Gallery:
 
     @cached_property
     def _watch(self) -> Watch | None:
-        with preserved_random_state():  # a network's first weights are drawn; a resumed run draws them elsewhere
-            return self._make_watch() if self._make_watch else None
+        return self._make_watch() if self._make_watch else None
 
+    @preserved_random_state()
     def show_start(self, recorder: Recorder, model: MinedGAN, target: Tensor) -> None:
         """Targets (N, C, R, R) uint8, and every source before mining."""
         recorder.samples("target", 0, to_float(target[:PREVIEW]), {"of": "target"})
@@ -64,11 +68,13 @@ class Gallery:
             recorder.samples(f"before-source-{index}", 0, images, {"of": "before", "source": index})
             self._measure(recorder, 0, {"stage": "before", "source": index}, sample)
 
+    @preserved_random_state()
     def show(self, recorder: Recorder, model: MinedGAN, stage: str, step: int, of: str = "progress") -> None:
         """The model as it is sampled."""
         images = model.sample(PREVIEW, seed=self.seed, u=self.preview_u)
         recorder.samples(stage, step, images, {"of": of, "stage": stage})
 
+    @preserved_random_state()
     def show_end(self, recorder: Recorder, model: MinedGAN, stage: str, step: int) -> None:
         """The model at the end of a stage, each of its sources alone, and its metrics."""
         self.show(recorder, model, stage, step, of="end")
@@ -79,11 +85,12 @@ class Gallery:
                 recorder.samples(f"{stage}-source-{index}", step, images, facts)
         self._measure(recorder, step, {"stage": stage}, lambda n: model.sample(n, seed=self.seed))
 
+    @preserved_random_state()
     def watch(self, recorder: Recorder, model: MinedGAN, critic: nn.Module, stage: str, step: int) -> None:
         """Whether samples copy, diversity falls, the critic overfits."""
         if self._watch is None or self.train is None:
             return
-        with evaluating(critic), preserved_random_state():
+        with evaluating(critic):
             images = model.sample(WATCHED, seed=self.seed)
             facts = self._watch.samples(images)
             if self.held_out is not None and not model.class_names:
@@ -93,6 +100,7 @@ class Gallery:
         recorder.watch(stage, step, facts, warnings(facts))
         recorder.samples(f"{stage}-nearest", step, self._watch.pairs(images), {"of": "nearest", "stage": stage})
 
+    @preserved_random_state()
     def distance(self, model: MinedGAN) -> float | None:
         """From samples to held-out images (KID); None where none are held out."""
         if self._watch is None:
@@ -103,8 +111,7 @@ class Gallery:
         self, recorder: Recorder, step: int, facts: Mapping[str, Any], sample: Callable[[int], Tensor]
     ) -> None:
         if self.evaluate is not None:
-            with preserved_random_state():
-                recorder.event("evaluation", step, {**facts, "metrics": self.evaluate(sample)})
+            recorder.event("evaluation", step, {**facts, "metrics": self.evaluate(sample)})
 
     def _noise(self, n: int) -> Tensor:
         return torch.randn(n, self.noise_dim, generator=Generator().manual_seed(self.seed))

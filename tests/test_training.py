@@ -86,18 +86,19 @@ def test_the_same_seed_gives_the_same_model_and_another_does_not(tmp_path: Path)
     assert not torch.equal(one.sample(2, seed=0), different.sample(2, seed=0))
 
 
-def test_what_is_shown_and_watched_and_settled_leaves_the_critic_alone(tmp_path: Path) -> None:
-    """Also its frozen layers, whose power iterations rest, and where it picks the winners that are shown."""
+def test_what_is_shown_and_watched_and_settled_leaves_no_trace_in_training(tmp_path: Path) -> None:
+    """Nor in the critic's frozen layers, whose power iterations rest, nor in random numbers that sources draw."""
     stages = [{"name": "mine", "share": 1.0, "train": {"miners": 1e-3, "critic/head": 1e-3}}]
+    sources = [mz.load_source("biggan.tiny"), mz.load_source("stylegan2.tiny", noise="random")]
     models = []
-    for every, draws in ((1, 70), (100, 1)):
+    for every, watch, draws in ((1, 1, 70), (100, 0, 1)):
         models.append(
             mz.mine(
-                ["biggan.tiny", "progan.tiny"], target(24), strategy="stages", selector="max", choose="winner",
-                critic="conv", steps=3, batch=4, out=tmp_path / str(every),
+                sources, target(24), strategy="stages", selector="max", choose="winner",
+                critic="conv", augmentation="diffaugment", steps=3, batch=4, out=tmp_path / str(every),
                 options={
                     **SETTINGS, "strategy.stages": stages, "critic.width": 8, "draws": draws,
-                    "samples_every": every, "watch_every": 0 if every > 1 else 1,
+                    "samples_every": every, "watch_every": watch,
                 },
             )
         )  # fmt: skip
