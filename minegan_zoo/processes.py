@@ -99,9 +99,9 @@ class Processes:
                 dist.broadcast_object_list(found, 0)
         return found[0]
 
-    def any(self, flag: bool) -> bool:
-        """Whether any process says so."""
-        return flag if self.count == 1 else bool(self.maximum(torch.tensor([float(flag)], device=self.device)).item())
+    def largest(self, number: int) -> int:
+        """The largest of the numbers that the processes give."""
+        return number if self.count == 1 else int(self.maximum(torch.tensor(number, device=self.device)))
 
     def wait(self) -> None:
         """For all to come here."""

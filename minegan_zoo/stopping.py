@@ -9,24 +9,14 @@ from typing import Any, NoReturn
 
 
 class StopRequest:
-    """Within, SIGINT and SIGTERM only set `requested`; a second SIGINT interrupts at once.
+    """Within, SIGINT and SIGTERM only set `signal`; a second SIGINT interrupts at once.
 
     Signals can be caught in the main thread only; elsewhere this does nothing.
     """
 
     def __init__(self) -> None:
-        self.signal: int | None = None
+        self.signal = 0
         self._before: dict[int, Any] = {}
-
-    @property
-    def requested(self) -> bool:
-        return self.signal is not None
-
-    def leave(self) -> NoReturn:
-        """End as the signal asked: KeyboardInterrupt for SIGINT, SystemExit(143) for SIGTERM."""
-        if self.signal == signal.SIGTERM:
-            raise SystemExit(143)
-        raise KeyboardInterrupt
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
@@ -44,3 +34,10 @@ class StopRequest:
         if self.signal == signal.SIGINT and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = number
+
+
+def leave(number: int) -> NoReturn:
+    """End as a signal asked: SystemExit(143) for SIGTERM, else KeyboardInterrupt."""
+    if number == signal.SIGTERM:
+        raise SystemExit(143)
+    raise KeyboardInterrupt

@@ -29,7 +29,7 @@ from minegan_zoo.run_folder import FAILED, STATE
 from minegan_zoo.selection import Score, settle
 from minegan_zoo.sources import as_module, named_groups, regulariser_modules
 from minegan_zoo.steps import Steps
-from minegan_zoo.stopping import StopRequest
+from minegan_zoo.stopping import StopRequest, leave
 
 
 class Trainer:
@@ -83,7 +83,7 @@ class Trainer:
     def train(self, stop: StopRequest) -> None:
         """Run all stages, or what is left of them when the folder holds a state.
 
-        Raises MineganError for a non-finite loss, KeyboardInterrupt and SystemExit(143) once `stop` is requested; the
+        Raises MineganError for a non-finite loss, KeyboardInterrupt and SystemExit(143) once `stop` has a signal; the
         state is saved before.
         """
         resumed = self._resume()
@@ -143,9 +143,9 @@ class Trainer:
                 self.gallery.show(self.recorder, self.average(), stage.name, step)
             if settings.watch_every and (last or step % settings.watch_every == 0):
                 self.gallery.watch(self.recorder, self.average(), self.critic, stage.name, step)
-        if self.processes.any(stop.requested):
+        if asked := self.processes.largest(stop.signal):  # of one process, it ends them all
             self._save_state()
-            stop.leave()
+            leave(asked)
         if last or step % settings.state_every == 0:
             self._save_state()
 

@@ -22,6 +22,7 @@ from torch import Generator
 
 import minegan_zoo as mz
 from minegan_zoo.config import RunConfig
+from minegan_zoo.processes import Processes
 from minegan_zoo.recorder import read_events
 from minegan_zoo.running import run
 
@@ -168,6 +169,10 @@ def test_a_batch_smaller_than_the_processes_is_refused(both: Path) -> None:
 # A process that ends
 
 
+def test_what_one_process_is_asked_is_asked_of_all(both: Path) -> None:
+    assert (both / "told.txt").read_text().count(f"asked {int(signal.SIGTERM)}") == 2
+
+
 def ranks(launcher: int) -> dict[int, int]:
     """Rank -> process, of the processes that a launcher started."""
     found = {}
@@ -243,6 +248,8 @@ if __name__ == "__main__":
         mine(each, Path(sys.argv[1]) / each)
     if os.environ["RANK"] != "0":
         (Path(sys.argv[1]) / "marker").write_text("")
+    asked = Processes(cpu=True, precision="no").largest(signal.SIGTERM if os.environ["RANK"] == "1" else 0)
+    print(f"asked {asked}", file=sys.stderr)
     try:
         mine("max", Path(sys.argv[1]) / "small", batch=1)
     except mz.MineganError as error:
