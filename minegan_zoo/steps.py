@@ -5,7 +5,7 @@ May import contracts, batches, draws, method, minegan, optimizers, processes, se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,8 +15,8 @@ from torch import Generator, Tensor
 from torch.optim import Adam
 
 from minegan_zoo.batches import TargetBatches
-from minegan_zoo.contracts import Batch, Stage
-from minegan_zoo.draws import Draw
+from minegan_zoo.contracts import Batch, Regulariser, Stage
+from minegan_zoo.draws import Draw, Fakes
 from minegan_zoo.method import Method
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.optimizers import parameters_of
@@ -80,12 +80,9 @@ class Steps:
                     facts.add("penalty", penalty * share)
                     loss = loss + penalty * (objective.penalty_every * share)
             if stage.critic_regularisers:
-                batch = Batch(
-                    draw.u, fakes.codes, fakes.source, fakes.row, fakes.images, fake_scores, fake_labels, share
-                )
-                values = torch.stack([regulariser(batch).float() for regulariser in stage.critic_regularisers])
-                facts.add("critic_regularisers", values.sum() * share)
-                loss = loss + values.sum() * share
+                terms = _terms(stage.critic_regularisers, draw, fakes, fake_scores, fake_labels, share)
+                facts.add("critic_regularisers", terms)
+                loss = loss + terms
             self.check_finite(loss, facts.values(), draw.u, fakes.images)
             loss.backward()
             seen[rows] = real_scores.detach()
@@ -117,12 +114,9 @@ class Steps:
                     loss = (self.method.objective.miner_loss(fake_scores) * fakes.weight).sum() / n
                     facts.add("miner_loss", loss)
                 if stage.regularisers:
-                    batch = Batch(
-                        draw.u, fakes.codes, fakes.source, fakes.row, fakes.images, fake_scores, labels, share
-                    )
-                    values = torch.stack([regulariser(batch).float() for regulariser in stage.regularisers])
-                    facts.add("regularisers", values.sum() * share)
-                    loss = loss + values.sum() * share
+                    terms = _terms(stage.regularisers, draw, fakes, fake_scores, labels, share)
+                    facts.add("regularisers", terms)
+                    loss = loss + terms
                 self.check_finite(loss, facts.values(), draw.u, fakes.images)
                 loss.backward()
             seen[:, rows] = run_scores(fakes, fake_scores, weights.shape) if scores is None else scores
@@ -170,6 +164,19 @@ class Steps:
 
     def _augment(self, images: Tensor) -> Tensor:
         return images if self.method.augmentation is None else as_module(self.method.augmentation)(images)
+
+
+def _terms(
+    regularisers: Sequence[Regulariser],
+    draw: Draw,
+    fakes: Fakes,
+    scores: Tensor,
+    labels: Tensor | None,
+    share: float,
+) -> Tensor:
+    """What the regularisers add to a loss for some rows, which are `share` of the whole batch."""
+    batch = Batch(draw.u, fakes.codes, fakes.source, fakes.row, fakes.images, scores, labels, share)
+    return torch.stack([regulariser(batch).float() for regulariser in regularisers]).sum() * share
 
 
 class _Sums:
