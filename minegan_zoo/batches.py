@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Generator, Tensor
@@ -21,12 +22,12 @@ class TargetBatches:
 
     @classmethod
     def on(cls, device: torch.device, images: Tensor, labels: Tensor | None) -> TargetBatches:
-        """On the device where they take at most a quarter of its free memory, else in pinned memory."""
-        if device.type == "cuda":
-            free, _ = torch.cuda.mem_get_info(device)
-            images = images.to(device) if images.nbytes <= free // 4 else images.pin_memory()
+        """On the device where they take at most a quarter of its free memory, else in the host's."""
+        if device.type == "cuda" and images.nbytes <= torch.cuda.mem_get_info(device)[0] // 4:
+            images = images.to(device)
         return cls(images, labels, device)
 
+    @cached_property
     def digest(self) -> str:
         """sha256 over images and labels: a run resumes on the images that it began with."""
         labels = b"" if self.labels is None else self.labels.cpu().numpy().tobytes()
@@ -39,7 +40,7 @@ class TargetBatches:
 
     def images_of(self, rows: Tensor) -> Tensor:
         """(n, C, R, R) in [-1, 1], on the model's device."""
-        return to_float(self.images[rows.to(self.images.device)].to(self.device, non_blocking=True))
+        return to_float(self.images[rows.to(self.images.device)].to(self.device))
 
     def labels_of(self, rows: Tensor) -> Tensor | None:
         """(n,); None without labels."""

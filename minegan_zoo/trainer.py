@@ -254,7 +254,7 @@ class Trainer:
             "rng": self.rng.get_state(),
             "random": random_state(),
             "means": self.means.totals,
-            "target": self.target.digest(),
+            "target": self.target.digest,
         }
 
     def _resume(self) -> bool:
@@ -263,7 +263,7 @@ class Trainer:
         if state is None:
             return False
         with belonging(place):
-            check_origin(state, self.versions, self.target.digest(), place)
+            check_origin(state, self.versions, self.target.digest, place)
             self.position = Position(**state["position"])
         self.method.strategy.restore(state["strategy"])
         for index in range(self.position.stage + 1):
