@@ -12,9 +12,9 @@ from minegan_zoo.builtin.selectors.fixed import drawn_weights, stratified
 class Mixture(Dropping):
     """A learned mixture: one source is drawn per u, so a step costs no more with more sources.
 
-    Draws come from q = (1 - floor) p + floor / S, so that the critic does not forget what the losers look like; where
-    more than `pool` sources are kept, a batch is shared by `pool` draws, for many small groups are slow to run. The
-    logits of p ascend the exact gradient of sum_i p_i E[s_i] + entropy H(p): p_i (a_i - sum_j p_j a_j) with
+    Draws come from q = (1 - floor) p + floor / (sources kept), so that the critic does not forget what the losers look
+    like; where more than `pool` sources are kept, a batch is shared by `pool` draws, for many small groups are slow to
+    run. The logits of p ascend the exact gradient of sum_i p_i E[s_i] + entropy H(p): p_i (a_i - sum_j p_j a_j) with
     a_i = E[s_i] - entropy log p_i. E[s_i] is a running mean in units of the scores' running standard deviation, so that
     the rate means the same for every critic. Losers are dropped rather than only kept small, for then they come back:
     the critic forgets what they look like.
