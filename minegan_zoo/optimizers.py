@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,8 +31,10 @@ class StageOptimizers:
         """
         rates: dict[nn.Parameter, float] = {}
         for pattern, rate in train.items():
-            if rate < 0:
-                raise MineganError(f"the learning rate of {pattern!r} in stage {stage.name!r} is negative: {rate}")
+            if not 0 <= rate < math.inf:
+                raise MineganError(
+                    f"the learning rate of {pattern!r} in stage {stage.name!r} must be at least 0, not {rate}"
+                )
             for parameters in match_groups(pattern, groups).values():
                 rates |= dict.fromkeys(parameters, rate)
         for named in groups.values():

@@ -77,7 +77,7 @@ class Training:
         least = {"state_every": 1, "samples_every": 1, "log_every": 1, "batch_per_device": 1, "ema_images": 0}
         for name, bound in (least | {"watch_every": 0, "fid_samples": 0, "ema_rampup": 0.0}).items():
             value = vars(self)[name]
-            if value is not None and value < bound:
+            if value is not None and not value >= bound:
                 raise MineganError(f"training.{name} must be at least {bound}, not {value}")
         for name in ("beta1", "beta2", "hold_out"):
             if not 0 <= vars(self)[name] < 1:

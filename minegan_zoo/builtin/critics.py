@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from minegan_zoo.contracts import Critic, ImageSpec
+from minegan_zoo.contracts import Critic, ImageSpec, MineganError
 
 
 class ConvCritic(nn.Module, Critic):
@@ -20,6 +20,8 @@ class ConvCritic(nn.Module, Critic):
 
     def __init__(self, image: ImageSpec, num_classes: int, width: int, max_width: int) -> None:
         super().__init__()
+        if width < 1 or max_width < 1:
+            raise MineganError(f"the critic 'conv' needs width >= 1 and max_width >= 1, not {width} and {max_width}")
         depth = max(1, (image.resolution // 4).bit_length() - 1)
         self.image = image
         self.num_classes = num_classes

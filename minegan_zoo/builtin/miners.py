@@ -24,8 +24,8 @@ class MLP(nn.Module, Miner):
         self, latents: Mapping[str, LatentSpace], noise_dim: int, width: int, depth: int, num_classes: int
     ) -> None:
         super().__init__()
-        if depth < 2:
-            raise MineganError(f"the miner 'mlp' needs a depth of at least 2 layers, not {depth}")
+        if depth < 2 or width < 1:
+            raise MineganError(f"the miner 'mlp' needs depth >= 2 and width >= 1, not {depth} and {width}")
         self.noise_dim, self.num_classes = noise_dim, num_classes
         self.latents = dict(latents)
         # the same as a one-hot class beside u

@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from minegan_zoo.contracts import Objective
+from minegan_zoo.contracts import MineganError, Objective
 
 
 class WGANGP(Objective):
     """Wasserstein critic with gradient penalty (Gulrajani et al., 2017, eq. 3), the loss of the MineGAN paper."""
 
     def __init__(self, weight: float, critic_steps: int) -> None:
+        if not weight >= 0 or critic_steps < 1:
+            raise MineganError(f"wgan-gp needs weight >= 0 and critic_steps >= 1, not {weight} and {critic_steps}")
         self.weight = weight
         self.critic_steps = critic_steps
 
@@ -36,6 +38,8 @@ class Logistic(Objective):
     """Non-saturating logistic loss (Goodfellow et al., 2014) with lazy R1 (Mescheder et al., 2018; StyleGAN2, 3.1)."""
 
     def __init__(self, gamma: float, penalty_every: int) -> None:
+        if not gamma >= 0 or penalty_every < 1:
+            raise MineganError(f"logistic needs gamma >= 0 and penalty_every >= 1, not {gamma} and {penalty_every}")
         self.gamma = gamma
         self.penalty_every = penalty_every
 

@@ -98,7 +98,7 @@ class CodePrior(nn.Module, Regulariser):
 
 
 def _checked(weight: float, name: str) -> float:
-    if weight < 0:
+    if not weight >= 0:
         raise MineganError(f"the weight of the regulariser {name!r} must not be negative, it is {weight}")
     return weight
 
