@@ -107,6 +107,7 @@ class Gallery:
             return None
         return self._watch.samples(model.sample(WATCHED, seed=self.seed)).get("kid")
 
+    @preserved_random_state()
     def _measure(
         self, recorder: Recorder, step: int, facts: Mapping[str, Any], sample: Callable[[int], Tensor]
     ) -> None:
