@@ -33,7 +33,7 @@ app.command()(checkpoints.convert)
 
 UsageError: Any = typer.BadParameter.__mro__[1]
 """Some versions of typer import click, others carry their own: this is the one that they raise."""
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
 
 
 def main() -> None:
@@ -44,6 +44,10 @@ def main() -> None:
         code = fail(str(error))
     except typer.Abort:  # what Ctrl-C becomes in older versions of typer
         code = INTERRUPTED
+    except SystemExit as ended:
+        if ended.code == TERMINATED:
+            say("terminated; what was saved resumes with the same command")
+        raise
     except UsageError as error:
         error.show()
         code = error.exit_code

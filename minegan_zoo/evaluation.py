@@ -107,7 +107,9 @@ def evaluate(
     _check_needs(wanted, train, trained_on)
     count = samples or (len(model) if isinstance(model, Tensor) else max(1000, len(real)))
     if min(count, len(real)) < 2:
-        raise MineganError(f"{len(real)} real images and {count} samples: metrics need at least 2 of each")
+        raise MineganError(
+            f"metrics need at least 2 images and 2 samples: {real.origin} has {len(real)}, samples: {count}"
+        )
 
     with_logits = any(metric.logits for metric in wanted.values())
     with_lpips = any(metric.lpips for metric in wanted.values())

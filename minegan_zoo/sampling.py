@@ -51,6 +51,8 @@ def open_model(reference: str, device: str | None = None, seed: int = 0) -> Mine
             f"{reference} holds no mined model; a source folder is sampled as FAMILY={reference}, an unfinished run "
             "has no model yet"
         )
+    if "=" not in reference and "/" in reference:
+        raise MineganError(f"{reference} does not exist: give a run or model folder, or the name of a source")
     name, _, weights = reference.partition("=")
     torch.manual_seed(seed)
     source = load_source(name, weights or None)
