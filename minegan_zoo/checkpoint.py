@@ -16,12 +16,16 @@ import torch
 from packaging.version import Version
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from minegan_zoo.atomic import written_aside
 from minegan_zoo.contracts import MineganError
 
 SCHEMA = 2
+TOO_FAST = (
+    "Lower the learning rates (strategy.miner_lr, strategy.source_lr, strategy.critic_lr) or choose another objective"
+)
+"""What to do when numbers became non-finite."""
 
 
 def save_state(folder: Path, step: int, state: Mapping[str, Any]) -> None:
@@ -58,6 +62,16 @@ def load_state(folder: Path) -> dict[str, Any] | None:
         )
     state: dict[str, Any] = _unpack(facts["state"], tensors)
     return state
+
+
+def check_weights(step: int, *modules: nn.Module) -> None:
+    """MineganError for parameters that an update made non-finite: such a state must not replace the last good one."""
+    for module in modules:
+        for name, parameter in module.named_parameters():
+            if not bool(parameter.isfinite().all()):
+                raise MineganError(
+                    f"the parameter {name} became non-finite at step {step}; the state before is kept. {TOO_FAST}"
+                )
 
 
 def check_origin(state: Mapping[str, Any], installed: Mapping[str, str], target: str, place: Path) -> None:

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from minegan_zoo import checkpoint
 from minegan_zoo.averages import Averages
 from minegan_zoo.batches import TargetBatches
-from minegan_zoo.checkpoint import belonging, check_origin, load_state, random_state, restore_random_state, save_state
 from minegan_zoo.config import Training
 from minegan_zoo.contracts import Code, MineganError, Run, Stage
 from minegan_zoo.gallery import Gallery
@@ -236,7 +236,8 @@ class Trainer:
     def _save_state(self) -> None:
         # every process has the same state but for its random numbers, which only augmentations draw
         if self.folder is not None and self.processes.is_main:
-            save_state(self.folder / STATE, self.position.step, self._state())
+            checkpoint.check_weights(self.position.step, self.model, self.critic)
+            checkpoint.save_state(self.folder / STATE, self.position.step, self._state())
 
     def _state(self) -> dict[str, Any]:
         stage = self.stages[self.position.stage]
@@ -252,25 +253,25 @@ class Trainer:
             "averages": self.averages.state_dict(),
             "optimizers": self.optimizers.state_dict() if self.optimizers else {},
             "rng": self.rng.get_state(),
-            "random": random_state(),
+            "random": checkpoint.random_state(),
             "means": self.means.totals,
             "target": self.target.digest,
         }
 
     def _resume(self) -> bool:
         place = (self.folder or Path()) / STATE
-        state = load_state(place) if self.folder is not None else None
+        state = checkpoint.load_state(place) if self.folder is not None else None
         if state is None:
             return False
-        with belonging(place):
-            check_origin(state, self.versions, self.target.digest, place)
+        with checkpoint.belonging(place):
+            checkpoint.check_origin(state, self.versions, self.target.digest, place)
             self.position = Position(**state["position"])
         self.method.strategy.restore(state["strategy"])
         for index in range(self.position.stage + 1):
             self._begin(index)
             self._release([source for source, stage in self.position.dropped.items() if stage == index], index)
         assert self.optimizers is not None
-        with belonging(place):
+        with checkpoint.belonging(place):
             self.model.load_state_dict(state["model"])
             self.critic.load_state_dict(state["critic"])
             if self.method.augmentation is not None:
@@ -280,7 +281,7 @@ class Trainer:
             self.averages.load_state_dict(state["averages"])
             self.optimizers.load_state_dict(state["optimizers"])
             self.rng.set_state(state["rng"])
-            restore_random_state(state["random"])
+            checkpoint.restore_random_state(state["random"])
             self.means.totals = state["means"]
         return True
 
@@ -291,10 +292,9 @@ class Trainer:
         if self.folder is not None:
             batch = {"u": u, "images": images, "facts": {name: repr(value) for name, value in facts.items()}}
             place = self.folder / (FAILED if self.processes.is_main else f"{FAILED}-{self.processes.rank}")
-            save_state(place, self.position.step, {**self._state(), "batch": batch})
+            checkpoint.save_state(place, self.position.step, {**self._state(), "batch": batch})
             told = f"the step's state and batch are in {place}"
         raise MineganError(
             f"the loss became non-finite at step {self.position.step + 1} "
-            f"({', '.join(f'{name} {value}' for name, value in facts.items())}); {told}. Lower the learning rates "
-            "(strategy.miner_lr, strategy.source_lr, strategy.critic_lr) or choose another objective."
+            f"({', '.join(f'{name} {value}' for name, value in facts.items())}); {told}. {checkpoint.TOO_FAST}"
         )

@@ -72,11 +72,11 @@ IMPORTS = {
     "samplers": "contracts data",
     "evaluation": "contracts metrics data extractors samplers",
     "running": (
-        "contracts registry atomic stopping run_folder compiling sources processes trackers recorder config batches "
-        "minegan saved watch gallery extractors assembly trainer report evaluation"
+        "contracts registry atomic stopping run_folder compiling sources processes trackers recorder config "
+        "batches minegan saved watch gallery extractors assembly trainer report evaluation"
     ),
     "api": "contracts run_folder config minegan saved evaluation running",
-    "sampling": "contracts sources recorder minegan saved samplers assembly api",
+    "sampling": "contracts sources recorder minegan saved assembly samplers api",
     "commands": "contracts registry config converting demo running api sampling",
     "cli": "contracts commands",
     "__init__": "contracts registry minegan api",
