@@ -126,9 +126,13 @@ class RunConfig:
         return {info.package: info.version for info in found}
 
     def differences(self, other: RunConfig) -> list[str]:
-        """Names of the settings in which two runs differ; the device is free to change."""
-        names = [field.name for field in dataclasses.fields(self) if field.name != "device"]
-        return [name for name in names if vars(self)[name] != vars(other)[name]]
+        """Names of the settings in which two runs compute different things, as "steps" or "training.hold_out"."""
+        names = [field.name for field in dataclasses.fields(self) if field.name not in ("device", "training")]
+        own, others = vars(self.training.computed()), vars(other.training.computed())
+        return [
+            *(name for name in names if vars(self)[name] != vars(other)[name]),
+            *(f"training.{name}" for name in own if own[name] != others[name]),
+        ]
 
     def to_toml(self) -> str:
         """As the `config.toml` of a run; `from_toml` gives the same configuration back."""

@@ -193,20 +193,27 @@ def _claim(out: Path, config: RunConfig) -> None:
     """Make the folder this run's; MineganError where it holds another run or something else."""
     existing = out / CONFIG
     if existing.exists():
-        differences = config.differences(RunConfig.read(existing).checked())
+        claimed = RunConfig.read(existing).checked()
+        differences = config.differences(claimed)
         if differences:
             raise MineganError(
                 f"{out} holds a run with other settings ({', '.join(differences)} differ): repeat its command to "
                 "resume it, or choose another --out"
             )
         clear_leftovers(out / MODEL)
+        if config != claimed:
+            _write_config(existing, config)
         return
     if out.exists() and (not out.is_dir() or any(path.suffix != ".partial" for path in out.iterdir())):
         raise MineganError(f"{out} exists and is no run folder: choose another --out or empty it")
+    _write_config(existing, config)
+
+
+def _write_config(path: Path, config: RunConfig) -> None:
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        aside = existing.with_suffix(".partial")  # half a configuration would bar the way
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = path.with_suffix(".partial")  # half a configuration would bar the way
         aside.write_text(config.to_toml(), "utf-8")
-        aside.replace(existing)
+        aside.replace(path)
     except OSError as error:
-        raise MineganError(f"cannot write to {out}: {error.strerror}") from error
+        raise MineganError(f"cannot write to {path.parent}: {error.strerror}") from error

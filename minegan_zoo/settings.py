@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,6 +35,13 @@ class SourceChoice:
         if not weights:
             raise MineganError(f"the source {text!r} names no weights after the equals sign")
         return cls(name, weights)
+
+
+CARRIED_OUT = (
+    "state_every", "samples_every", "log_every", "watch_every", "trackers", "fid_samples", "batch_per_device",
+    "compile", "channels_last",
+)  # fmt: skip
+"""Settings of the trainer that a run may change when it is resumed."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,11 @@ class Training:
     """Experiment trackers, by the names that accelerate gives them."""
     fid_samples: int = 1000
     """Images generated for each FID in the report; 0 leaves it out."""
+
+    def computed(self) -> Training:
+        """With the defaults of all that says how a run is carried out and recorded, not what it computes."""
+        usual = Training()
+        return replace(self, **{name: vars(usual)[name] for name in CARRIED_OUT})
 
     def check(self) -> None:
         """MineganError where a value is out of its range."""

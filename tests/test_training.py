@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 import minegan_zoo as mz
-from minegan_zoo.checkpoint import load_state
+from minegan_zoo.checkpoint import check_weights, load_state
+from minegan_zoo.config import RunConfig
 from minegan_zoo.contracts import ImageSpec
 
 SOURCES = ["stylegan2.tiny", "progan.tiny"]
@@ -73,6 +74,8 @@ def test_a_finished_run_is_not_trained_again_and_another_is_refused(tmp_path: Pa
     assert (tmp_path / "run" / "state").stat().st_mtime_ns == state
     with pytest.raises(mz.MineganError, match=r"holds a run with other settings .*miner"):
         mine(tmp_path / "run", **{"miner.width": 16})
+    with pytest.raises(mz.MineganError, match=r"\(training.hold_out differ\)"):
+        mine(tmp_path / "run", hold_out=0.5)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "letter.txt").write_text("dear")
     with pytest.raises(mz.MineganError, match="no run folder"):
@@ -153,6 +156,28 @@ def test_a_non_finite_loss_stops_the_run_with_its_step_saved(tmp_path: Path) -> 
         mine(tmp_path / "run", **{"miner_lr": 1e30, "critic_lr": 1e30})
     failed = load_state(tmp_path / "run" / "failed")
     assert failed is not None and failed["batch"]["u"].shape == (4, 32)
+
+
+def test_weights_that_became_non_finite_are_no_state() -> None:
+    """The step's loss may still be finite; resumed from such a state, no run could go on."""
+    critic = torch.nn.Linear(2, 2)
+    check_weights(7, critic)
+    critic.bias.data[1] = torch.inf
+    with pytest.raises(mz.MineganError, match=r"parameter bias became non-finite at step 8; the state before is kept"):
+        check_weights(8, critic)
+
+
+def test_a_resumed_run_may_change_how_it_is_carried_out(tmp_path: Path) -> None:
+    """Only what it computes must stay: records and states may change, and its configuration says so."""
+    whole = mine(tmp_path / "a")
+    process = run_process(tmp_path / "b")
+    while not (tmp_path / "b" / "state").exists():
+        assert process.poll() is None, "the run ended before it could be interrupted"
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert_equal(weights(mine(tmp_path / "b", log_every=2, state_every=3, trackers=())), weights(whole))
+    assert RunConfig.read(tmp_path / "b" / "config.toml").training.log_every == 2
 
 
 def test_averages_of_what_is_trained_alone() -> None:

@@ -21,7 +21,6 @@ from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.processes import Processes
 from minegan_zoo.recorder import Recorder, read_events
 from minegan_zoo.run_folder import IN_PYTHON
-from minegan_zoo.settings import Training
 from minegan_zoo.stopping import StopRequest
 from minegan_zoo.trainer import Trainer
 from minegan_zoo.watch import Watch
@@ -71,9 +70,7 @@ def configure(spec: Spec, protocol: Protocol, cache: Path) -> RunConfig:
 def settings_of(spec: Spec, protocol: Protocol) -> str:
     """What of its configuration a run's numbers depend on: not where sources lie, nor how often it is recorded."""
     config = configure(spec, protocol, Path())
-    shown = ("samples_every", "state_every", "log_every", "watch_every", "fid_samples", "trackers")
-    usual = {name: vars(Training())[name] for name in shown}
-    return dataclasses.replace(config, sources=(), training=dataclasses.replace(config.training, **usual)).to_toml()
+    return dataclasses.replace(config, sources=(), training=config.training.computed()).to_toml()
 
 
 def train(spec: Spec, protocol: Protocol, cache: Path, shots: ImageSet, real: ImageSet, out: Path) -> Trained:
