@@ -51,6 +51,12 @@ class Assembly:
     notes: tuple[str, ...]
     """What its user should know, each said once."""
 
+    @property
+    def real(self) -> ImageSet | None:
+        """What samples are measured against; None where that is not asked for or a single image is no measure."""
+        real = self.test or self.target
+        return real if self.config.training.fid_samples and len(real) > 1 else None
+
     def facts(self) -> dict[str, Any]:
         """What the report tells of the start, as JSON values."""
         named = [source.loaded_from.name if source.loaded_from else "" for source in self.model.sources]
@@ -152,6 +158,12 @@ def assemble(
         objective,
         None if augmentation is None else registry.augmentations.create(augmentation.name, **augmentation.options),
     )
+    real = tested or images
+    if config.training.fid_samples and len(real) < 2:
+        notes.append(
+            f"{real.origin} has a single image, and FID and KID need at least 2: the run goes without them; give more "
+            "images, or others to measure against (--test)"
+        )
     resolved = replace(config, steps=steps, resolution=image.resolution, noise_dim=noise_dim)
     return Assembly(resolved, model, method, images, held_out, tested, steps, tuple(notes))
 

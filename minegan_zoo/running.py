@@ -19,6 +19,7 @@ from minegan_zoo.batches import TargetBatches
 from minegan_zoo.compiling import Compiled
 from minegan_zoo.config import RunConfig
 from minegan_zoo.contracts import GeneratorSource, MineganError
+from minegan_zoo.data import ImageSet
 from minegan_zoo.evaluation import evaluate
 from minegan_zoo.gallery import Evaluate, Gallery
 from minegan_zoo.minegan import MinedGAN
@@ -166,13 +167,12 @@ def _gallery(assembly: parts.Assembly, *, watched: bool) -> Gallery:
         return Watch(load_extractor(None, assembly.model.device).features, target.images, held)
 
     needed = ruled or (watched and config.training.watch_every > 0 and 1 < len(target) <= MOST_WATCHED)
-    evaluator = _evaluator(assembly) if watched and config.training.fid_samples else None
+    evaluator = _evaluator(assembly, assembly.real) if watched and assembly.real else None
     return Gallery(assembly.model.noise_dim, config.seed, evaluator, watch if needed else None, target.images, held)
 
 
-def _evaluator(assembly: parts.Assembly) -> Evaluate:
+def _evaluator(assembly: parts.Assembly, real: ImageSet) -> Evaluate:
     count = assembly.config.training.fid_samples
-    real = assembly.test or assembly.target
     digests = assembly.target.image_digests()
 
     def measure(sample: Callable[[int], Tensor]) -> Mapping[str, Any]:

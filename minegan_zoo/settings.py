@@ -91,6 +91,8 @@ class Training:
             value = vars(self)[name]
             if value is not None and not value >= bound:
                 raise MineganError(f"training.{name} must be at least {bound}, not {value}")
+        if self.fid_samples == 1:
+            raise MineganError("training.fid_samples must be 0 or at least 2: one image has no distribution")
         for name in ("beta1", "beta2", "hold_out"):
             if not 0 <= vars(self)[name] < 1:
                 raise MineganError(f"training.{name} must be at least 0 and less than 1, not {vars(self)[name]}")
