@@ -157,9 +157,14 @@ def load_images(
                         pixels[len(kept)] = outcome
                         kept.append(i)
                         advance()
+    given = source if isinstance(source, str | Path) else album.origin
     if not kept:
         reasons = "; ".join(f"{file.name}: {file.reason}" for file in skipped[:3])
-        raise MineganError(f"no readable image in {album.origin}: {len(skipped)} skipped ({reasons or 'it is empty'})")
+        raise MineganError(f"no readable image in {given}: {len(skipped)} skipped ({reasons or 'it is empty'})")
+    lost = {picture.label for picture in album.pictures} - {album.pictures[i].label for i in kept}
+    if lost and limit is None:
+        named = ", ".join(album.class_names[label] for label in sorted(label for label in lost if label is not None))
+        raise MineganError(f"no image of the class {named} in {given} can be read: mend its images or remove them")
     order = np.argsort(kept)
     chosen = [album.pictures[kept[i]] for i in order]
     pixels = pixels[order]

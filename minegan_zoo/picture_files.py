@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from io import BytesIO
@@ -65,9 +65,9 @@ def path_album(path: Path, labels: bool | None, stack: ExitStack) -> Album:
     if not path.exists():
         raise MineganError(f"{path} does not exist: give a folder of images, an archive, or torchvision:NAME?root=DIR")
     if path.is_dir():
-        return _from_names(
-            path.resolve().name, {name: partial(_from_file, path / name) for name in _walk(path)}, (), labels
-        )
+        folders, files = _walk(path)
+        openers = {name: partial(_from_file, path / name) for name in files}
+        return _from_names(path, path.resolve().name, openers, (), labels, folders)
     if path.suffix == ".safetensors":
         return _safetensors(path, bool(labels))
     if path.name.lower().endswith(ARCHIVES):
@@ -75,22 +75,31 @@ def path_album(path: Path, labels: bool | None, stack: ExitStack) -> Album:
     raise MineganError(f"{path} is not a folder, a .safetensors file or one of {', '.join(ARCHIVES)}")
 
 
-def _walk(folder: Path) -> Iterator[str]:
-    for here, folders, files in os.walk(folder):
+def _walk(top: Path) -> tuple[list[str], list[str]]:
+    """Folders and files below `top`, hidden folders left out."""
+    all_folders, all_files = [], []
+    for here, folders, files in os.walk(top):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            yield (Path(here) / name).relative_to(folder).as_posix()
+        place = Path(here).relative_to(top)
+        all_folders += [(place / name).as_posix() for name in folders]
+        all_files += [(place / name).as_posix() for name in files]
+    return all_folders, all_files
 
 
 def _from_names(
-    origin: str, openers: dict[str, Callable[[], Image]], skipped: tuple[SkippedFile, ...], labels: bool | None
+    place: Path,
+    origin: str,
+    openers: dict[str, Callable[[], Image]],
+    skipped: tuple[SkippedFile, ...],
+    labels: bool | None,
+    folders: Sequence[str] = (),
 ) -> Album:
     """Sort, drop what is hidden or no image by its name; with labels, one class per sub-folder."""
     names = sorted(name for name in openers if _is_image(name))
     if not names and not skipped:
         kinds = sorted({PurePosixPath(name).suffix or name for name in openers})[:5]
         found = f"it holds {', '.join(kinds)}" if kinds else "it is empty"
-        raise MineganError(f"no images in {origin}: {found}; give {' '.join(sorted(SUFFIXES))}")
+        raise MineganError(f"no images in {place}: {found}; give {' '.join(sorted(SUFFIXES))}")
     plain = Album(origin, tuple(Picture(name, openers[name]) for name in names), (), skipped)
     if labels is False:
         return plain
@@ -102,7 +111,14 @@ def _from_names(
     if labels is None and (len(classes) < 2 or any(len(part) == depth + 1 for part in parts.values())):
         return plain
     if not classes:
-        raise MineganError(f"{origin} has no labels: put the images of each class into a folder of its own")
+        raise MineganError(f"{place} has no labels: put the images of each class into a folder of its own")
+    full = {str(parent) for name in names for parent in PurePosixPath(name).parents}
+    empty = sorted(folder for folder in folders if folder.count("/") <= depth and folder not in full)
+    if labels and empty:
+        raise MineganError(
+            f"no images in {', '.join(str(place / folder) for folder in empty)}: with labels every folder is a class; "
+            "add images or remove it"
+        )
     index = {name: i for i, name in enumerate(classes)}
     loose = tuple(SkippedFile(name, "lies in no class folder") for name in names if len(parts[name]) == depth + 1)
     pictures = [Picture(n, openers[n], index[parts[n][depth]]) for n in names if len(parts[n]) > depth + 1]
@@ -148,7 +164,7 @@ def _archive(path: Path, labels: bool | None, stack: ExitStack) -> Album:
             skipped.append(SkippedFile(name, "its path leads out of the archive"))
         else:
             openers[name] = partial(_from_bytes, read)
-    return _from_names(path.name, openers, tuple(skipped), labels)
+    return _from_names(path, path.name, openers, tuple(skipped), labels)
 
 
 def _zip_members(path: Path, stack: ExitStack) -> list[tuple[str, Callable[[], bytes]]]:

@@ -163,6 +163,18 @@ def test_one_class_per_sub_folder(folder: Path) -> None:
         load_images(folder / "bag", RGB8, labels=True)
 
 
+def test_a_class_without_images_is_named(folder: Path) -> None:
+    (folder / "sandal").mkdir()
+    assert load_images(folder, RGB8).class_names == ()
+    with pytest.raises(MineganError, match=rf"no images in {folder / 'sandal'}: .*remove it"):
+        load_images(folder, RGB8, labels=True)
+    (folder / "sandal" / "torn.png").write_text("text")
+    with pytest.raises(MineganError, match=rf"class sandal in {folder} can be read"):
+        load_images(folder, RGB8, labels=True)
+    (folder / "sandal" / "whole.png").write_bytes(encoded(random_image()))
+    assert load_images(folder, RGB8, labels=True).class_names == ("bag", "boot", "coat", "sandal")
+
+
 def test_subset_is_seeded_nested_and_independent_of_other_files(folder: Path) -> None:
     five = load_images(folder, RGB8, limit=5, seed=1)
     assert five.names == load_images(folder, RGB8, limit=5, seed=1).names == tuple(sorted(five.names))
@@ -212,13 +224,13 @@ def test_files_that_are_too_large_are_skipped(folder: Path, monkeypatch: pytest.
 def test_nothing_to_read_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(MineganError, match="does not exist: give a folder"):
         load_images(tmp_path / "absent", RGB8)
-    with pytest.raises(MineganError, match="it is empty"):
+    with pytest.raises(MineganError, match=f"no images in {tmp_path}: it is empty"):
         load_images(tmp_path, RGB8)
     (tmp_path / "a.txt").write_text("text")
     with pytest.raises(MineganError, match=r"it holds \.txt; give"):
         load_images(tmp_path, RGB8)
     (tmp_path / "a.png").write_text("text")
-    with pytest.raises(MineganError, match=r"no readable image in .*: 1 skipped \(a\.png: no image"):
+    with pytest.raises(MineganError, match=rf"no readable image in {tmp_path}: 1 skipped \(a\.png: no image"):
         load_images(tmp_path, RGB8)
     with pytest.raises(MineganError, match="not a folder"):
         load_images(tmp_path / "a.txt", RGB8)
