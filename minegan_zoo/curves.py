@@ -14,6 +14,9 @@ WATCHED = (
 )
 """Title, unit, names in the watch's events, and what a value of 1 means."""
 
+AUGMENTATION = "augmentation_"
+"""What the names of an augmentation's own facts begin with."""
+
 
 def probability_chart(results: Results, colours: Mapping[int, int | None]) -> Chart | None:
     """The selector's probability of each source; `colours` are the sources', in the order in which they are drawn."""
@@ -34,15 +37,17 @@ def probability_chart(results: Results, colours: Mapping[int, int | None]) -> Ch
 
 
 def training_charts(results: Results) -> list[Chart]:
-    """Losses, scores, penalty."""
+    """Losses, scores, penalty, what the augmentation tells of itself."""
     generator = "miner" if results.mines else "generator"
     every = results.config.training.log_every
     unit = f"mean of {every} steps" if every > 1 else "each step"
-    lines = {
+    lines: dict[str, tuple[tuple[str, str, int], ...]] = {
         "Loss": (("critic", "critic_loss", 0), (generator, "miner_loss", 1)),
         "Critic's score": (("real", "real_score", 2), ("fake", "fake_score", 3)),
         "Critic's penalty": (("penalty", "penalty", 0),),
     }
+    told = sorted({name for event in results.steps for name in event if name.startswith(AUGMENTATION)})
+    lines["Augmentation"] = tuple((name.removeprefix(AUGMENTATION), name, i) for i, name in enumerate(told[:4]))
     charts = [
         line_chart(title, unit, [_series(results.steps, *line) for line in drawn], _ends(results))
         for title, drawn in lines.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from io import BytesIO
@@ -89,7 +89,7 @@ def _walk(top: Path) -> tuple[list[str], list[str]]:
 def _from_names(
     place: Path,
     origin: str,
-    openers: dict[str, Callable[[], Image]],
+    openers: Mapping[str, Callable[[], Image]],
     skipped: tuple[SkippedFile, ...],
     labels: bool | None,
     folders: Sequence[str] = (),

@@ -88,9 +88,11 @@ class Steps:
             seen[rows] = real_scores.detach()
         self.processes.sum_gradients(parameters_of(optimizer))
         optimizer.step()
-        if self.method.augmentation is not None:
-            self.method.augmentation.update(self.processes.sum(seen))
-        return facts.over(self.processes)
+        if self.method.augmentation is None:
+            return facts.over(self.processes)
+        self.method.augmentation.update(self.processes.sum(seen))
+        own = {f"augmentation_{name}": value for name, value in self.method.augmentation.facts().items()}
+        return facts.over(self.processes) | own
 
     def miner(self, stage: Stage, step: int, optimizer: Adam) -> dict[str, float]:
         """Move what the stage frees of miners, sources and regularisers; the selector learns."""

@@ -163,18 +163,6 @@ def test_one_class_per_sub_folder(folder: Path) -> None:
         load_images(folder / "bag", RGB8, labels=True)
 
 
-def test_a_class_without_images_is_named(folder: Path) -> None:
-    (folder / "sandal").mkdir()
-    assert load_images(folder, RGB8).class_names == ()
-    with pytest.raises(MineganError, match=rf"no images in {folder / 'sandal'}: .*remove it"):
-        load_images(folder, RGB8, labels=True)
-    (folder / "sandal" / "torn.png").write_text("text")
-    with pytest.raises(MineganError, match=rf"class sandal in {folder} can be read"):
-        load_images(folder, RGB8, labels=True)
-    (folder / "sandal" / "whole.png").write_bytes(encoded(random_image()))
-    assert load_images(folder, RGB8, labels=True).class_names == ("bag", "boot", "coat", "sandal")
-
-
 def test_subset_is_seeded_nested_and_independent_of_other_files(folder: Path) -> None:
     five = load_images(folder, RGB8, limit=5, seed=1)
     assert five.names == load_images(folder, RGB8, limit=5, seed=1).names == tuple(sorted(five.names))

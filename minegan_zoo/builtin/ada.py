@@ -7,6 +7,7 @@ takes 1.1 to 1.5 times as long; its colour operations clamp to [0, 1].
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from einops import rearrange
@@ -79,6 +80,10 @@ class ADA(nn.Module, Augmentation):
             self.p.clamp_(0, self.most)
             for sums in (self.signs, self.scores, self.updates):
                 sums.zero_()
+
+    def facts(self) -> Mapping[str, float]:
+        """p, as it is now."""
+        return {"p": float(self.p)}
 
     def _moved(self, images: Tensor, p: float) -> Tensor:
         n, size = len(images), images.shape[-1]

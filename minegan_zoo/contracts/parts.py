@@ -210,3 +210,7 @@ class Augmentation(ABC):
 
     def update(self, real_scores: Tensor) -> None:  # noqa: B027 - only adaptive augmentations learn
         """Adapt to the critic's scores (n,) of augmented real images, once a critic update."""
+
+    def facts(self) -> Mapping[str, float]:
+        """What a run should record of it, beside the losses, after each critic update. Default: nothing."""
+        return {}
