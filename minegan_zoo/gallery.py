@@ -57,7 +57,7 @@ class Gallery:
 
     @preserved_random_state()
     def show_start(self, recorder: Recorder, model: MinedGAN, target: Tensor) -> None:
-        """Targets (N, C, R, R) uint8, and every source before mining."""
+        """Targets (N, C, R, R) uint8, every source before mining, and by what the watch will judge the training."""
         recorder.samples("target", 0, to_float(target[:PREVIEW]), {"of": "target"})
         for index in range(len(model.sources)):
 
@@ -67,6 +67,8 @@ class Gallery:
             images = model.sample_source(index, self.preview_u, mined=False)
             recorder.samples(f"before-source-{index}", 0, images, {"of": "before", "source": index})
             self._measure(recorder, 0, {"stage": "before", "source": index}, sample)
+        if self._watch is not None:
+            recorder.watch_start(self._watch.samples(model.sample(WATCHED, seed=self.seed)))
 
     @preserved_random_state()
     def show(self, recorder: Recorder, model: MinedGAN, stage: str, step: int, of: str = "progress") -> None:
@@ -97,7 +99,7 @@ class Gallery:
                 real = [to_float(some[:SCORED]).to(model.device) for some in (self.train, self.held_out)]
                 scores = [critic(some, None).float().cpu() for some in (*real, images[:SCORED].to(model.device))]
                 facts |= self._watch.critic(*scores)
-        recorder.watch(stage, step, facts, warnings(facts))
+        recorder.watch(stage, step, facts, warnings(facts, recorder.start))
         recorder.samples(f"{stage}-nearest", step, self._watch.pairs(images), {"of": "nearest", "stage": stage})
 
     @preserved_random_state()

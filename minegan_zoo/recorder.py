@@ -66,6 +66,8 @@ class Recorder:
         self.folder = folder
         self.steps = steps
         self.console = Console(quiet=quiet, stderr=True)
+        self.start: Mapping[str, float] = {}
+        """What the watch found of the untrained model."""
         self._trackers: list[GeneralTracker] = []
         self._warned: set[str] = set()
         self._bar: Progress | None = None
@@ -74,6 +76,8 @@ class Recorder:
         if folder is not None:
             (folder / SAMPLES).mkdir(parents=True, exist_ok=True)
             _keep_until(folder / METRICS, resumed_at)
+            told = (event["facts"] for event in read_events(folder) if event["event"] == "watch_start")
+            self.start = next(told, {})
             self._trackers = open_trackers(trackers, folder, settings or {}, resumed_at)
 
     @contextmanager
@@ -105,6 +109,11 @@ class Recorder:
         """Record the averages of the last steps: losses, images/s, the selector's probabilities."""
         self.event("step", step, {"stage": stage, **facts})
         self._track(step, {**facts, **{f"p/{index}": p for index, p in enumerate(facts["p"])}})
+
+    def watch_start(self, facts: Mapping[str, float]) -> None:
+        """Record what the watch finds of the untrained model."""
+        self.start = facts
+        self.event("watch_start", 0, {"facts": facts})
 
     def watch(self, stage: str, step: int, facts: Mapping[str, Any], warnings: Sequence[str]) -> None:
         """Record how training goes beside its losses; say each kind of trouble ("TITLE: TEXT") once."""

@@ -42,6 +42,8 @@ OVERFIT = 0.5
 """`critic_overfit` above it: held-out images are scored nearer to the fakes than to the training images."""
 ERRORS = 2.0
 """`critic_overfit` must also be so many of its standard errors above zero: few held-out images score unevenly."""
+WORSE = 0.9
+"""What was so before the first step is a fault of training only where it became worse by this factor."""
 
 AGAINST_COPIES = (
     "Take fewer steps, add --augmentation ada if there is none, free less of the sources (--strategy minegan++ or "
@@ -111,29 +113,40 @@ class Watch:
         return _pairs(images, self.train_images, nearest(self.extract(to_uint8(images)), self.train), count)
 
 
-def warnings(facts: Mapping[str, float]) -> list[str]:
+def warnings(facts: Mapping[str, float], start: Mapping[str, float] | None = None) -> list[str]:
     """What is wrong and what to change, from the numbers of `Watch`, in sentences "TITLE: TEXT".
 
-    The same trouble has the same title whatever its numbers are, so a title need be said once.
+    `start` are the untrained model's numbers: what was so before the first step is no fault of the steps. The same
+    trouble has the same title whatever its numbers are, so a title need be said once.
     """
+    start = start or {}
     found = []
     others = "the other training images lie" if "memorisation_loo" in facts else "held-out images lie"
-    near = min(facts.get("memorisation", 1.0), facts.get("memorisation_loo", 1.0))
-    if near < MEMORISED:
+    near, near_before = (
+        min(numbers.get("memorisation", 1.0), numbers.get("memorisation_loo", 1.0)) for numbers in (facts, start)
+    )
+    if near < min(MEMORISED, WORSE * near_before):
         found.append(
             f"samples copy the training images: they lie at {near:.2f} of the distance at which {others}. "
             f"{AGAINST_COPIES}"
         )
-    elif facts.get("near_copies", 0.0) > COPIED:
+    elif facts.get("near_copies", 0.0) > max(COPIED, start.get("near_copies", 0.0) / WORSE):
         found.append(
             f"some samples copy training images: {facts['near_copies']:.0%} lie nearer to one than 95% of real images "
             f"do. {AGAINST_COPIES}"
         )
-    if facts.get("diversity", 1.0) < COLLAPSED:
+    diversity, diversity_before = (numbers.get("diversity", 1.0) for numbers in (facts, start))
+    if diversity < min(COLLAPSED, WORSE * diversity_before):
         found.append(
-            f"diversity collapsed: samples differ {facts['diversity']:.2f} times as much from each other as the "
+            f"diversity collapsed: samples differ {diversity:.2f} times as much from each other as the "
             "target's images do. Take fewer steps, lower strategy.miner_lr and strategy.source_lr, add --augmentation "
             "ada or diffaugment if there is none, or try another --objective"
+        )
+    elif diversity < COLLAPSED:
+        found.append(
+            f"diversity is low from the start: samples differ {diversity:.2f} times as much from each other as the "
+            f"target's images do, those of the untrained model {diversity_before:.2f} times. Take more steps, or other "
+            "sources or another --miner where more steps do not help"
         )
     overfit, error = facts.get("critic_overfit", 0.0), facts.get("critic_overfit_error", 0.0)
     if overfit > max(OVERFIT, ERRORS * error):

@@ -66,3 +66,14 @@ def test_a_class_without_images_is_named(tmp_path: Path) -> None:
         load_images(tmp_path, GREY, labels=True)
     Image.new("L", (8, 8)).save(tmp_path / "sandal" / "2.png")
     assert load_images(tmp_path, GREY, labels=True).class_names == ("bag", "boot", "sandal")
+
+
+def test_training_is_not_blamed_for_what_the_untrained_miner_does(tmp_path: Path) -> None:
+    options = {"fid_samples": 0, "watch_every": 1, "miner_lr": 0.0, "source_lr": 0.0}
+    mz.mine("biggan.tiny", squares(24), steps=2, batch=4, out=tmp_path / "run", options=options)
+    events = read_events(tmp_path / "run")
+    (start,) = [event["facts"] for event in events if event["event"] == "watch_start"]
+    looks = [event for event in events if event["event"] == "watch"]
+    assert len(looks) == 2 and all(look["diversity"] == pytest.approx(start["diversity"]) for look in looks)
+    titles = {warning.partition(":")[0] for look in looks for warning in look["warnings"]}
+    assert titles == {"diversity is low from the start"}

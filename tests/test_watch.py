@@ -165,5 +165,26 @@ def test_a_warning_says_what_and_what_to_change(facts: dict[str, float], words: 
     assert again.partition(": ")[0] == title
 
 
+@pytest.mark.parametrize(
+    ("start", "facts", "titles"),
+    [
+        ({"memorisation": 0.65}, {"memorisation": 0.65}, []),
+        ({"memorisation": 0.65}, {"memorisation": 0.5}, ["samples copy the training images"]),
+        ({"memorisation": 1.4}, {"memorisation": 0.65}, ["samples copy the training images"]),
+        ({"memorisation_loo": 0.65}, {"memorisation_loo": 0.64}, []),
+        ({"near_copies": 0.5}, {"near_copies": 0.5}, []),
+        ({"near_copies": 0.5}, {"near_copies": 0.6}, ["some samples copy training images"]),
+        ({"diversity": 0.15}, {"diversity": 0.14}, ["diversity is low from the start"]),
+        ({"diversity": 0.15}, {"diversity": 0.5}, ["diversity is low from the start"]),
+        ({"diversity": 0.3}, {"diversity": 0.15}, ["diversity collapsed"]),
+        ({"diversity": 0.3}, {"diversity": 0.7}, []),
+    ],
+)
+def test_what_was_so_before_training_is_no_fault_of_its_steps(
+    start: dict[str, float], facts: dict[str, float], titles: list[str]
+) -> None:
+    assert [text.partition(":")[0] for text in warnings(facts, start)] == titles
+
+
 def test_uncertain_overfitting_is_no_warning() -> None:
     assert warnings({"critic_overfit": 0.8, "critic_overfit_error": 0.5}) == []
