@@ -38,12 +38,21 @@ MINEGAN_ZOO_API = contracts.API
 
 
 def mlp(
-    latents: Mapping[str, LatentSpace], noise_dim: int, *, width: int = 128, depth: int = 3, num_classes: int = 0
+    latents: Mapping[str, LatentSpace],
+    noise_dim: int,
+    *,
+    width: int = 128,
+    depth: int = 3,
+    skip: bool = True,
+    num_classes: int = 0,
 ) -> Miner:
-    """The paper's miner: fully connected layers with a head per latent space."""
+    """The paper's miner: fully connected layers with a head per latent space.
+
+    `skip`: u is added to what they make, so that mining begins with the source's own samples; False in the paper.
+    """
     from minegan_zoo.builtin.miners import MLP
 
-    return MLP(latents, noise_dim, width, depth, num_classes)
+    return MLP(latents, noise_dim, width, depth, num_classes, skip=skip)
 
 
 def conv(image: ImageSpec, num_classes: int, *, width: int = 64, max_width: int = 512) -> Critic:

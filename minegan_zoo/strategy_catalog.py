@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from minegan_zoo.contracts import Regulariser, Strategy
@@ -13,15 +14,17 @@ def minegan(
     miner_lr: float = 5e-4,
     source_lr: float = 5e-4,
     critic_lr: float = 2e-3,
+    code_prior: float = 1.0,
     plateau: bool = False,
 ) -> Strategy:
     """Mine with frozen sources, then finetune sources and miners together.
 
-    `plateau`: end a stage early when held-out images are no longer approached.
+    `code_prior`: the weight of the regulariser of that name, 0 in the paper; `plateau`: end a stage early when
+    held-out images are no longer approached.
     """
     from minegan_zoo.builtin.strategies import MineGAN
 
-    return MineGAN(mine_share, miner_lr, source_lr, critic_lr, plateau)
+    return MineGAN(mine_share, miner_lr, source_lr, critic_lr, plateau, _code_priors(code_prior))
 
 
 def minegan_plus_plus(
@@ -32,22 +35,27 @@ def minegan_plus_plus(
     miner_lr: float = 5e-4,
     source_lr: float = 5e-4,
     critic_lr: float = 2e-3,
+    code_prior: float = 1.0,
     plateau: bool = False,
 ) -> Strategy:
     """Mine, then finetune only the share of each source's neurons that matters for the target.
 
-    `probes`: mined images a source that tell what matters; `plateau` as in `minegan`.
+    `probes`: mined images a source that tell what matters; `code_prior` and `plateau` as in `minegan`.
     """
     from minegan_zoo.builtin.strategies import MineGANPlusPlus
 
-    return MineGANPlusPlus(mine_share, miner_lr, source_lr, critic_lr, plateau, share, probes)
+    return MineGANPlusPlus(
+        mine_share, miner_lr, source_lr, critic_lr, plateau, _code_priors(code_prior), share, probes
+    )  # fmt: skip
 
 
-def minegan_noft(*, miner_lr: float = 5e-4, critic_lr: float = 2e-3, plateau: bool = False) -> Strategy:
-    """Mine only: the sources stay as they are."""
+def minegan_noft(
+    *, miner_lr: float = 5e-4, critic_lr: float = 2e-3, code_prior: float = 0.0, plateau: bool = False
+) -> Strategy:
+    """Mine only: the sources stay as they are. `code_prior` and `plateau` as in `minegan`."""
     from minegan_zoo.builtin.strategies import Mining
 
-    return Mining(miner_lr, critic_lr, plateau)
+    return Mining(miner_lr, critic_lr, plateau, _code_priors(code_prior))
 
 
 def transfergan(*, source_lr: float = 5e-4, critic_lr: float = 2e-3, plateau: bool = False) -> Strategy:
@@ -75,6 +83,13 @@ def stages_(*, stages: tuple[dict[str, Any], ...] = (), mines: bool = True) -> S
     from minegan_zoo.builtin.strategies import Schedule
 
     return Schedule(stages, mines, lambda name, options: registry.regularisers.create(name, **options))
+
+
+def _code_priors(weight: float) -> Callable[[], tuple[Regulariser, ...]]:
+    """Builds what keeps a stage's codes near their prior; nothing for a weight of 0."""
+    from minegan_zoo.builtin.regularisers import CodePrior
+
+    return lambda: (CodePrior(weight),) if weight else ()
 
 
 def l2sp(*, weight: float = 0.1) -> Regulariser:

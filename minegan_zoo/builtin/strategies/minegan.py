@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from minegan_zoo.contracts import MineganError, Plateau, Run, Stage, Strategy
+from minegan_zoo.contracts import MineganError, Plateau, Regulariser, Run, Stage, Strategy
+
+Regularisers = Callable[[], tuple[Regulariser, ...]]
+"""New ones for a stage."""
 
 
 @dataclass
@@ -19,6 +23,7 @@ class MineGAN(Strategy):
     source_lr: float
     critic_lr: float
     plateau: bool
+    regularisers: Regularisers
 
     def __post_init__(self) -> None:
         if not 0 < self.mine_share < 1:
@@ -29,9 +34,12 @@ class MineGAN(Strategy):
         until = Plateau() if self.plateau else None
         rates = {"critic": self.critic_lr, "miners": self.miner_lr}
         return (
-            Stage("mine", mining, rates, until),
-            Stage("finetune", steps - mining, rates | {"sources": self.source_lr}, until, select=False),
-        )
+            Stage("mine", mining, rates, until, self.regularisers()),
+            Stage(
+                "finetune", steps - mining, rates | {"sources": self.source_lr}, until, self.regularisers(),
+                select=False,
+            ),
+        )  # fmt: skip
 
 
 @dataclass
@@ -41,10 +49,11 @@ class Mining(Strategy):
     miner_lr: float
     critic_lr: float
     plateau: bool
+    regularisers: Regularisers
 
     def stages(self, steps: int) -> tuple[Stage, ...]:
         rates = {"critic": self.critic_lr, "miners": self.miner_lr}
-        return (Stage("mine", steps, rates, Plateau() if self.plateau else None),)
+        return (Stage("mine", steps, rates, Plateau() if self.plateau else None, self.regularisers()),)
 
 
 @dataclass
