@@ -23,7 +23,7 @@ class AdaptedCritic(nn.Module, Critic):
         self.critic = as_module(critic)
         self.inner = critic.image
         self.image = image
-        self.num_classes = critic.num_classes
+        self.num_classes, self.lr_scale = critic.num_classes, critic.lr_scale
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.critic(to_image(images, self.inner), labels)
@@ -51,7 +51,7 @@ class ProjectionCritic(nn.Module, Critic):
     def __init__(self, critic: Critic, num_classes: int) -> None:
         super().__init__()
         self.critic = as_module(critic)
-        self.image = critic.image
+        self.image, self.lr_scale = critic.image, critic.lr_scale
         self.num_classes = num_classes
         with torch.no_grad():
             width = critic.forward_features(torch.zeros(1, critic.image.channels, *2 * (critic.image.resolution,)))

@@ -30,7 +30,7 @@ class MinedSource(nn.Module, GeneratorSource):
         self.recipe = model.recipe
         self.canonical, self.class_names = model.image, model.class_names
         self.noise_dim = model.noise_dim
-        self.image = self._source.image
+        self.image, self.lr_scale = self._source.image, self._source.lr_scale
         self.latents: Mapping[str, LatentSpace] = {"z": LatentSpace((model.noise_dim + self._classes,), "normal")}
         self.inputs = (frozenset({"z"}),)
         adopted = model.recipe.adopted if model.recipe else None

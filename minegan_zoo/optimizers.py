@@ -21,11 +21,14 @@ class StageOptimizers:
         stage: Stage,
         train: Mapping[str, float],
         groups: Groups,
+        scales: Mapping[str, float],
         betas: tuple[float, float],
         penalty_every: int,
         previous: StageOptimizers | None,
     ) -> None:
         """Frees exactly what the patterns of `train` name; parameters that `previous` trained keep their moments.
+
+        `scales`: beginning of a group's name -> what its rates are multiplied with.
 
         A critic with a lazy penalty gets StyleGAN2's correction (appendix B): lr and betas for c = k / (k + 1).
         """
@@ -43,13 +46,14 @@ class StageOptimizers:
         lazy = penalty_every / (penalty_every + 1) if penalty_every > 1 else 1.0
         of_critic, of_others = [], []
         for group, named in groups.items():
+            scale = next((scale for start, scale in scales.items() if group.startswith(start)), 1.0)
             # parameters of one group and one rate are one group of Adam's
             for rate in dict.fromkeys(rates[p] for p in named.values() if p in rates):
                 free = [parameter for parameter in named.values() if rates.get(parameter) == rate]
                 if group.startswith(("critic/", "critic_regularisers/")):
-                    of_critic.append({"params": free, "lr": rate * lazy})
+                    of_critic.append({"params": free, "lr": rate * scale * lazy})
                 else:
-                    of_others.append({"params": free, "lr": rate})
+                    of_others.append({"params": free, "lr": rate * scale})
         before = (previous.critic, previous.miner) if previous else (None, None)
         self.critic: Adam | None = _adam(of_critic, (betas[0] ** lazy, betas[1] ** lazy), before[0])
         self.miner: Adam | None = _adam(of_others, betas, before[1])

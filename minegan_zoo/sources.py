@@ -219,6 +219,11 @@ Groups = Mapping[str, Mapping[str, nn.Parameter]]
 """Name of a group -> name of a parameter within its part -> the parameter."""
 
 
+def lr_scales(sources: Sequence[GeneratorSource], critic: Critic) -> dict[str, float]:
+    """What the learning rates of groups are multiplied with, by the beginning of their names."""
+    return {"critic/": critic.lr_scale} | {f"sources/{i}/": source.lr_scale for i, source in enumerate(sources)}
+
+
 def named_groups(
     sources: Sequence[GeneratorSource],
     miners: Sequence[Miner],

@@ -10,9 +10,9 @@ from minegan_zoo.contracts import Regulariser, Strategy
 
 def minegan(
     *,
-    mine_share: float = 0.4,
-    miner_lr: float = 5e-4,
-    source_lr: float = 5e-4,
+    mine_share: float = 0.25,
+    miner_lr: float = 2e-3,
+    source_lr: float = 4e-3,
     critic_lr: float = 2e-3,
     code_prior: float = 1.0,
     plateau: bool = False,
@@ -31,9 +31,9 @@ def minegan_plus_plus(
     *,
     share: float = 0.5,
     probes: int = 128,
-    mine_share: float = 0.4,
-    miner_lr: float = 5e-4,
-    source_lr: float = 5e-4,
+    mine_share: float = 0.25,
+    miner_lr: float = 2e-3,
+    source_lr: float = 4e-3,
     critic_lr: float = 2e-3,
     code_prior: float = 1.0,
     plateau: bool = False,
@@ -58,14 +58,14 @@ def minegan_noft(
     return Mining(miner_lr, critic_lr, plateau, _code_priors(code_prior))
 
 
-def transfergan(*, source_lr: float = 5e-4, critic_lr: float = 2e-3, plateau: bool = False) -> Strategy:
+def transfergan(*, source_lr: float = 4e-3, critic_lr: float = 2e-3, plateau: bool = False) -> Strategy:
     """Plain finetuning of generator and discriminator, without miners."""
     from minegan_zoo.builtin.strategies import TransferGAN
 
     return TransferGAN(source_lr, critic_lr, plateau)
 
 
-def scratch(*, source_lr: float = 2e-3, critic_lr: float = 2e-3) -> Strategy:
+def scratch(*, source_lr: float = 4e-3, critic_lr: float = 2e-3) -> Strategy:
     """Train the sources' architectures from random weights."""
     from minegan_zoo.builtin.strategies import Scratch
 

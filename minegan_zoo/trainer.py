@@ -27,7 +27,7 @@ from minegan_zoo.processes import Processes
 from minegan_zoo.recorder import Means, Recorder
 from minegan_zoo.run_folder import FAILED, STATE
 from minegan_zoo.selection import Score, settle
-from minegan_zoo.sources import as_module, named_groups, regulariser_modules
+from minegan_zoo.sources import as_module, lr_scales, named_groups, regulariser_modules
 from minegan_zoo.steps import Steps
 from minegan_zoo.stopping import StopRequest, leave
 
@@ -188,10 +188,10 @@ class Trainer:
 
     def _optimize(self, stage: Stage) -> None:
         groups = named_groups(self.model.sources, self.model.miners, self.method.critic, stage)
-        betas = (self.settings.beta1, self.settings.beta2)
+        scales, betas = lr_scales(self.model.sources, self.method.critic), (self.settings.beta1, self.settings.beta2)
         train = self.method.strategy.trainable(stage, self._run(self.model))
         every = self.method.objective.penalty_every
-        self.optimizers = StageOptimizers(stage, train, groups, betas, every, self.optimizers)
+        self.optimizers = StageOptimizers(stage, train, groups, scales, betas, every, self.optimizers)
 
     def _run(self, model: MinedGAN) -> Run:
         def sample(n: int, rng: Generator) -> tuple[Tensor, Code]:

@@ -65,7 +65,7 @@ RECIPES: Mapping[str, Recipe] = {
         {**BIG, "num_classes": 3},
         objective="hinge",
         labels=True,
-        options={"source_lr": 2.5e-4, "critic_lr": 1e-3},
+        options={"source_lr": 4e-3, "critic_lr": 2e-3},
     ),
     # the same with digits; nobody sees the 9
     "round-digits": Recipe("progan", "MNIST", (0, 6, 8), 2400, SMALL, options=FAST),
@@ -78,7 +78,7 @@ RECIPES: Mapping[str, Recipe] = {
         {**BIG, "num_classes": 3},
         objective="hinge",
         labels=True,
-        options={"source_lr": 2.5e-4, "critic_lr": 1e-3},
+        options={"source_lr": 4e-3, "critic_lr": 2e-3},
     ),
 }
 

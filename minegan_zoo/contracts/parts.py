@@ -44,6 +44,8 @@ class GeneratorSource(ABC):
     loaded_from: LoadedFrom | None = None
     checkpoint_format: str = ""
     """Whose format the weights came in, in a few words; set by the family's builder."""
+    lr_scale: float = 1.0
+    """What learning rates are multiplied with for this network: 1 where its own are equalized (Karras et al., 2018)."""
 
     @abstractmethod
     def prior(self, n: int, keys: frozenset[str], rng: Generator) -> dict[str, Tensor]:
@@ -87,6 +89,8 @@ class Critic(ABC):
 
     image: ImageSpec
     num_classes: int = 0
+    lr_scale: float = 1.0
+    """As a source's."""
 
     @abstractmethod
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -13,6 +13,8 @@ from minegan_zoo_biggan.spectral import Linear, SpectralNorm, Table, full_precis
 class Discriminator(nn.Module, Critic):
     """score = linear(h) + embed(label) . h, where h is summed over positions; no minibatch statistics."""
 
+    lr_scale = 1 / 2
+
     def __init__(self, plan: DiscriminatorPlan) -> None:
         super().__init__()
         self.plan, self.act = plan, activation(plan.activation)

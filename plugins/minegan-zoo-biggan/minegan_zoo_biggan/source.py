@@ -30,6 +30,8 @@ class BigGAN(nn.Module, GeneratorSource):
     "class" is the shared class embedding, or the soft one-hot where batch norm holds per-class tables.
     """
 
+    lr_scale = 1 / 16
+
     def __init__(self, plan: GeneratorPlan, critic: Discriminator | None = None, truncation: float = 1.0) -> None:
         super().__init__()
         if not 0 < truncation <= 1:

@@ -14,7 +14,7 @@ SCALES = "*.affine.*,*.bn?.*,*norm*,output_layer.0.*"
 """What networks call the parameters that scale and shift their features."""
 
 
-def build_scale_shift(*, scales: str = SCALES, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
+def build_scale_shift(*, scales: str = SCALES, source_lr: float = 4e-3, critic_lr: float = 2e-3) -> Strategy:
     """Adversarial adaptation of the generator's normalisation or modulation scales and shifts only.
 
     Noguchi and Harada's parametrisation (arXiv 1904.01774), adversarial as in Mo et al. (arXiv 2002.10964). `scales`
@@ -51,7 +51,7 @@ def build_bsa(
     return BSA(scales, perceptual, layers, prior_weight, scale_weight, start, source_lr, code_lr, class_lr)
 
 
-def build_freezed(*, frozen: float = 0.5, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
+def build_freezed(*, frozen: float = 0.5, source_lr: float = 4e-3, critic_lr: float = 2e-3) -> Strategy:
     """Finetuning with the critic's lower layers frozen.
 
     Mo et al. (arXiv 2002.10964). `frozen` is the share of the critic's groups, from the pixels on; the paper froze four
@@ -63,7 +63,7 @@ def build_freezed(*, frozen: float = 0.5, source_lr: float = 5e-4, critic_lr: fl
 
 
 def build_l2sp(
-    *, weight: float = 0.1, critic_weight: float = 0.1, source_lr: float = 5e-4, critic_lr: float = 2e-3
+    *, weight: float = 0.1, critic_weight: float = 0.1, source_lr: float = 4e-3, critic_lr: float = 2e-3
 ) -> Strategy:
     """Finetuning with an L2 penalty on leaving the start.
 
@@ -74,7 +74,7 @@ def build_l2sp(
     return L2SP(weight, critic_weight, source_lr, critic_lr)
 
 
-def build_ewc(*, weight: float = 0.1, samples: int = 250, source_lr: float = 5e-4, critic_lr: float = 2e-3) -> Strategy:
+def build_ewc(*, weight: float = 0.1, samples: int = 250, source_lr: float = 4e-3, critic_lr: float = 2e-3) -> Strategy:
     """Finetuning with elastic weight consolidation: weights stay where the Fisher information says they matter.
 
     Li et al. (arXiv 2012.02780). `weight` is lambda in units of one over the mean information, whose size depends on
@@ -92,7 +92,7 @@ def build_cdc(
     anchor_every: int = 4,
     anchor_spread: float = 0.1,
     patch_map: int = 0,
-    source_lr: float = 5e-4,
+    source_lr: float = 4e-3,
     critic_lr: float = 2e-3,
 ) -> Strategy:
     """Cross-domain correspondence: similarities between samples stay as they were; anchors and a patch critic.
@@ -113,7 +113,7 @@ def build_adam_fsig(
     modulated: float = 0.5,
     samples: int = 250,
     styles: str = SCALES,
-    source_lr: float = 5e-4,
+    source_lr: float = 4e-3,
     critic_lr: float = 2e-3,
 ) -> Strategy:
     """AdAM: probes which kernels matter for the target, modulates those and finetunes the others.
