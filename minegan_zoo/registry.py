@@ -72,6 +72,8 @@ class Info:
     latents: Mapping[str, LatentSpace] | None
     options: tuple[Option, ...]
     card: Card | None
+    description: str = ""
+    """The builder's docstring: what it is, what its options mean, when to use it."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Registry(Generic[Entry]):
             latents=entry.latents if is_generator else None,
             options=options_of(entry.build),
             card=card,
+            description=inspect.cleandoc(entry.build.__doc__ or "") if inspect.isfunction(entry.build) else "",
         )
 
     def entry(self, name: str) -> Entry:
@@ -133,22 +136,23 @@ class Registry(Generic[Entry]):
         known = catalogue().entries[self.kind]
         if name in known:
             return known[name]
-        raise MineganError(" ".join(self._explain(name, list(known))))
+        raise MineganError(" ".join(_explain(self.noun, name, list(known))))
 
-    def _explain(self, name: str, known: Sequence[str]) -> Iterator[str]:
-        yield f"unknown {self.noun} {name!r}."
-        close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        if close:
-            yield f"Did you mean {' or '.join(map(repr, close))}?"
-        else:
-            yield f"Known: {', '.join(sorted(known)) or 'none'}."
-        family = name.split(".")[0]
-        for package, names in PUBLISHED.items():
-            if family in names.split() and family not in known:
-                yield f"{family!r} comes with the package {package}: pip install {package}."
-        for plugin in catalogue().plugins:
-            if plugin.error:
-                yield _failure(plugin)
+
+def _explain(noun: str, name: str, known: Sequence[str]) -> Iterator[str]:
+    yield f"unknown {noun} {name!r}."
+    close = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+    if close:
+        yield f"Did you mean {' or '.join(map(repr, close))}?"
+    else:
+        yield f"Known: {', '.join(sorted(known)) or 'none'}."
+    family = name.split(".")[0]
+    for package, names in PUBLISHED.items():
+        if family in names.split() and family not in known:
+            yield f"{family!r} comes with the package {package}: pip install {package}."
+    for plugin in catalogue().plugins:
+        if plugin.error:
+            yield _failure(plugin)
 
 
 generators: Registry[contracts.GeneratorEntry] = Registry("generators")
@@ -278,11 +282,12 @@ def describe(name: str) -> dict[str, Any]:
     """All that is known of `name`, of whatever kind, as JSON values; MineganError where no kind has it."""
     owners = [kind for kind in KINDS if name in by_kind(kind).list()]
     if not owners:
-        raise MineganError(" ".join(generators._explain(name, [n for kind in KINDS for n in by_kind(kind).list()])))
+        raise MineganError(" ".join(_explain("name", name, [n for kind in KINDS for n in by_kind(kind).list()])))
     info = by_kind(owners[0]).info(name)
     facts: dict[str, Any] = {
         "kind": by_kind(owners[0]).noun,
         "summary": info.summary,
+        "about": info.description.removeprefix(info.summary).strip(),
         "plugin": f"{info.plugin} {info.version}",
         "image": str(info.image) if info.image else None,
         "latents": {key: f"{space.shape} {space.prior}" for key, space in (info.latents or {}).items()},

@@ -92,6 +92,9 @@ def test_info_shows_options_latents_and_image(run: Run) -> None:
     version = registry.generators.info("stylegan2.tiny").version
     for words in ("16x16", "z: (32,) normal", "truncation: float = 1.0", f"stylegan {version}"):
         assert words in shown.out
+    assert all(line == line.rstrip() for line in shown.out.splitlines())
+    about = run("info", "ada").out
+    assert "how many real images p takes from 0 to 1" in about and about.count("Adaptive augmentation") == 1
     facts = json.loads(run("info", "mlp", "--json").out)
     assert facts["kind"] == "miner"
     assert "width: int = 128" in facts["options"]
@@ -132,7 +135,8 @@ MISTAKES = {
     "foreign files": ([*MINE, "--out", "images"], ["images exists and is no run folder"]),
     "a file in the way": ([*MINE, "--out", "images/0.png"], ["0.png exists and is no run folder"]),
     "an unknown kind": (["list", "generator"], ["unknown kind 'generator'", "generators"]),
-    "an unknown name": (["info", "mpl"], ["'mpl'", "'mlp'"]),
+    "an unknown name": (["info", "mpl"], ["unknown name 'mpl'", "'mlp'"]),
+    "a name in capitals": (["info", "MLP"], ["unknown name 'MLP'", "'mlp'"]),
     "sampling no model": (["sample", "images"], ["images holds no mined model"]),
     "sampling a family": (["sample", "progan"], ["progan=PATH"]),
     "sampling nothing": (["sample", "stylegan2.tinny"], ["'stylegan2.tiny'"]),

@@ -27,12 +27,17 @@ def _lines(values: Any) -> str:
 
 
 def table(header: list[str], rows: list[list[str]]) -> None:
-    # where nobody watches, lines must not be cut to a terminal's width
+    # where nobody watches, lines must neither be cut to a terminal's width nor be filled up to the longest
     console = Console(width=None if sys.stdout.isatty() else 400)
     table = Table(*header, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*map(Text, row))  # brackets are meant as they stand
-    console.print(table, highlight=False)
+    if sys.stdout.isatty():
+        console.print(table, highlight=False)
+        return
+    with console.capture() as printed:
+        console.print(table, highlight=False)
+    print("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def say(text: str) -> None:
