@@ -49,7 +49,7 @@ def refused(text: str) -> str:
 
 def test_checking_converts_what_is_given_and_fills_in_what_is_not() -> None:
     checked = FULL.checked()
-    assert checked.miner == Choice("mlp", {"width": 32, "depth": 3, "num_classes": 0})
+    assert checked.miner == Choice("mlp", {"width": 32, "depth": 3, "skip": True, "num_classes": 0})
     assert checked.strategy.options["mine_share"] == 0.25
     assert set(checked.strategy.options) == {
         "mine_share", "miner_lr", "source_lr", "critic_lr", "code_prior", "plateau",
@@ -155,7 +155,7 @@ def test_a_key_with_a_dot_goes_to_its_part_and_a_bare_one_to_the_part_that_has_i
     changed = FULL.with_options(
         {"miner.depth": "5", "mine_share": "0.5", "policy": "cutout", "state_every": "9", "training.beta1": "0.5"}
     ).checked()
-    assert changed.miner.options == {"width": 32, "depth": 5, "num_classes": 0}
+    assert changed.miner.options == {"width": 32, "depth": 5, "skip": True, "num_classes": 0}
     assert changed.strategy.options["mine_share"] == 0.5
     assert changed.augmentation is not None and changed.augmentation.options == {"policy": "cutout"}
     assert (changed.training.state_every, changed.training.beta1) == (9, 0.5)
@@ -210,7 +210,7 @@ def test_differences_are_named_but_for_the_device() -> None:
     assert FULL.differences(dataclasses.replace(FULL, device="cuda")) == []
     assert FULL.checked().differences(RunConfig.from_toml(FULL.checked().to_toml(), "x").checked()) == []
     other = dataclasses.replace(FULL, steps=9, miner=Choice("mlp"), training=Training())
-    assert FULL.differences(other) == ["miner", "training", "steps"]
+    assert FULL.differences(other) == ["miner", "steps", "training.precision"]
     # a default that is written out is no difference
     written = dataclasses.replace(SIMPLE, miner=Choice("mlp", {"width": 128}))
     assert SIMPLE.checked().differences(written.checked()) == []
