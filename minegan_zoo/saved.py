@@ -194,6 +194,7 @@ def _card(facts: Mapping[str, Any]) -> str:
         for origin, probability in zip(facts["sources"], facts["probabilities"], strict=True)
     )
     recipe = facts["recipe"]
+    classes = f"Conditioned on the classes {', '.join(facts['class_names'])}.\n\n" if facts["class_names"] else ""
     return f"""---
 library_name: minegan_zoo
 tags: [gan, minegan, image-generation]
@@ -204,7 +205,7 @@ tags: [gan, minegan, image-generation]
 {facts["image"]["resolution"]}x{facts["image"]["resolution"]}, {facts["image"]["channels"]} channels; strategy
 `{recipe["strategy"]}`, miner `{recipe["miner"]}`, selector `{recipe["selector"]}`, critic `{recipe["critic"]}`.
 
-| source | weights | probability | licence |
+{classes}| source | weights | probability | licence |
 |---|---|---|---|
 {rows}
 
