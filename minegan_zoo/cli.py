@@ -46,7 +46,7 @@ def main() -> None:
         code = INTERRUPTED
     except SystemExit as ended:
         if ended.code == TERMINATED:
-            say("terminated; what was saved resumes with the same command")
+            say("terminated; the same command goes on from the last saved state, if there is one")
         raise
     except UsageError as error:
         error.show()
@@ -60,5 +60,5 @@ def main() -> None:
         else:
             raise
     if code == INTERRUPTED:
-        say("interrupted; what was saved resumes with the same command")
+        say("interrupted; the same command goes on from the last saved state, if there is one")
     sys.exit(code if isinstance(code, int) else 0)

@@ -223,6 +223,7 @@ def _overlap(real: ImageSet, training_digests: frozenset[str], allow_training: b
     if shared and not allow_training:
         raise MineganError(
             f"{shared} of {len(real)} real images of {real.origin} were trained on: evaluate on others, or ask for "
-            "metrics on training images with allow_training=True; they are then named fid_train and so on"
+            "metrics on training images with allow_training=True (--allow-training): they are then named "
+            "fid_train and so on"
         )
     return shared

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -31,7 +32,9 @@ def torchvision_album(source: str, labels: bool) -> Album:
 
     name, given = _query(source, ("root", "split", "classes", "download"))
     if name not in datasets.__all__:
-        raise MineganError(f"torchvision has no dataset {name}: it has {', '.join(datasets.__all__)}")
+        close = difflib.get_close_matches(name, datasets.__all__, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(datasets.__all__)}"
+        raise MineganError(f"torchvision has no dataset {name}: {hint}")
     if "root" not in given:
         raise MineganError(f"{source}: say where the data lies, as in torchvision:{name}?root=DIR")
     build = vars(datasets)[name]

@@ -80,7 +80,8 @@ def test_torchvision(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("torchvision:Nonsense?root=.", "torchvision has no dataset Nonsense"),
+        ("torchvision:Nonsense?root=.", "torchvision has no dataset Nonsense: it has"),
+        ("torchvision:FashonMNIST?root=.", "did you mean FashionMNIST"),
         ("torchvision:MNIST", "say where the data lies"),
         ("torchvision:MNIST?root=.&splt=train", "unknown splt; it may have root, split"),
         ("torchvision:MNIST?root=.&split=val", "splits train and test"),
