@@ -57,6 +57,12 @@ class Assembly:
         real = self.test or self.target
         return real if self.config.training.fid_samples and len(real) > 1 else None
 
+    def source_names(self) -> list[str]:
+        """A distinct name for each source, without the folders that lead to it."""
+        loaded = [source.loaded_from.name if source.loaded_from else "source" for source in self.model.sources]
+        short = [name.removesuffix("/model").rpartition("/")[2] for name in loaded]
+        return [name if short.count(name) == 1 else f"{name} #{index}" for index, name in enumerate(short)]
+
     def facts(self) -> dict[str, Any]:
         """What the report tells of the start, as JSON values."""
         named = [source.loaded_from.name if source.loaded_from else "" for source in self.model.sources]
@@ -102,7 +108,11 @@ def assemble(
     for source in sources:
         if source.image != image:
             name = source.loaded_from.name if source.loaded_from else type(source).__name__
-            notes.append(f"{name} makes {source.image} images; they are brought to the canonical {image}")
+            larger = source.image.resolution > image.resolution and config.resolution is None
+            notes.append(
+                f"{name} makes {source.image} images; they are brought to the canonical {image}"
+                f"{f', which --resolution {source.image.resolution} would change' if larger else ''}"
+            )
     real = config.test if test is None else test
     tested = None if real is None else load_images(real, image)
     overlap = len(tested.image_digests() & images.image_digests()) if tested else 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -134,6 +134,19 @@ class RunConfig:
             *(f"training.{name}" for name in own if own[name] != others[name]),
         ]
 
+    def contrast(self, other: RunConfig, names: Sequence[str]) -> str:
+        """Both values of settings that differ, this run's last: "steps: 40 there, 50 here"."""
+        found = []
+        for name in names:
+            part = name.partition(".")[2]
+            here, there = (vars(run.training)[part] if part else vars(run)[name] for run in (self, other))
+            if isinstance(here, Choice) and isinstance(there, Choice) and here.name == there.name:
+                options = [key for key in here.options if here.options[key] != there.options.get(key)]
+                found += [f"{name}.{key}: {there.options.get(key)} there, {here.options[key]} here" for key in options]
+            else:
+                found.append(f"{name}: {_shown(there)} there, {_shown(here)} here")
+        return "; ".join(found)
+
     def to_toml(self) -> str:
         """As the `config.toml` of a run; `from_toml` gives the same configuration back."""
         import tomli_w
@@ -244,6 +257,15 @@ def _flatten(given: Mapping[str, Any]) -> dict[str, Any]:
         else:
             flat[key] = value
     return flat
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(_shown, value))
+    if isinstance(value, SourceChoice):
+        options = ", ".join(f"{name}={inner}" for name, inner in value.options.items())
+        return f"{value.name}{f'={value.weights}' if value.weights else ''}{f'({options})' if options else ''}"
+    return value.name if isinstance(value, Choice) else str(value)
 
 
 def _without_none(value: Any) -> Any:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN_LINES = 10.0
 """How often a line is printed where no progress bar can be drawn."""
+NAMED = 3
+"""How many sources are named while a run goes on, the most probable ones."""
 
 
 class Means:
@@ -58,11 +60,13 @@ class Recorder:
         quiet: bool = False,
         trackers: Sequence[str] = ("tensorboard",),
         settings: Mapping[str, Any] | None = None,
+        sources: Sequence[str] = (),
     ) -> None:
         """`resumed_at` is the step of the state that the run goes on from: later events are dropped.
 
-        `settings` is what other trackers than TensorBoard are told of the run.
+        `settings` is what other trackers than TensorBoard are told of the run; `sources` are the names, each its own.
         """
+        self.sources = sources
         self.folder = folder
         self.steps = steps
         self.console = Console(quiet=quiet, stderr=True)
@@ -110,6 +114,20 @@ class Recorder:
         self.event("step", step, {"stage": stage, **facts})
         self._track(step, {**facts, **{f"p/{index}": p for index, p in enumerate(facts["p"])}})
 
+    def stage_end(self, stage: str, step: int, *, early: bool) -> None:
+        """Record that a stage has ended; say so where a rule ended it early."""
+        self.event("stage_end", step, {"stage": stage, "reason": "plateau" if early else "steps"})
+        if early:
+            self.say(f"stage {stage} ends at step {step}: samples come no nearer to held-out target images")
+
+    def dropped(self, source: int, step: int) -> None:
+        """Record and say that the selector will not choose a source again."""
+        self.event("dropped", step, {"source": source})
+        self.say(f"{self._name(source)} is dropped at step {step}: the selector will not choose it again")
+
+    def _name(self, source: int) -> str:
+        return self.sources[source] if self.sources else f"source {source}"
+
     def watch_start(self, facts: Mapping[str, float]) -> None:
         """Record what the watch finds of the untrained model."""
         self.start = facts
@@ -132,12 +150,20 @@ class Recorder:
     def progress(self, stage: str, step: int, facts: Mapping[str, Any]) -> None:
         """Move the bar, or print a line now and then where there is no terminal."""
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=step, description=stage, facts=_summary(facts))
+            self._bar.update(self._task, completed=step, description=stage, facts=self._summary(facts))
         elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES or step == self.steps:
             self._last_line = time.monotonic()
             self.console.print(
-                f"{stage} {step}/{self.steps}  {_summary(facts)}", highlight=False, markup=False, soft_wrap=True
+                f"{stage} {step}/{self.steps}  {self._summary(facts)}", highlight=False, markup=False, soft_wrap=True
             )
+
+    def _summary(self, facts: Mapping[str, Any]) -> str:
+        likely = sorted(enumerate(facts["p"]), key=lambda each: -each[1])
+        shares = ", ".join(f"{self._name(index)} {p:.2f}" for index, p in likely[:NAMED])
+        more = f", {len(likely) - NAMED} more" if len(likely) > NAMED else ""
+        losses = [f"{part} {facts[f'{part}_loss']:+.2f}" for part in ("critic", "miner") if f"{part}_loss" in facts]
+        speed = f"{facts['images_per_second']:.0f} images/s"
+        return "  ".join([*losses, speed, *([f"p {shares}{more}"] if len(likely) > 1 else [])])
 
     def say(self, text: str) -> None:
         """Print a line above the bar."""
@@ -183,10 +209,3 @@ def _keep_until(path: Path, step: int | None) -> None:
     aside = path.with_suffix(".partial")
     aside.write_text("".join(kept), "utf-8")
     aside.replace(path)
-
-
-def _summary(facts: Mapping[str, Any]) -> str:
-    p = " ".join(f"{value:.2f}" for value in facts["p"])
-    shares: Sequence[str] = [f"p {p}"] if len(facts["p"]) > 1 else []
-    losses = [f"{part} {facts[f'{part}_loss']:+.2f}" for part in ("critic", "miner") if f"{part}_loss" in facts]
-    return "  ".join([*losses, f"{facts['images_per_second']:.0f} images/s", *shares])

@@ -118,6 +118,7 @@ def resume_or_start(assembly: parts.Assembly, out: Path | None, *, quiet: bool =
             quiet=quiet or not processes.is_main,
             trackers=settings.trackers,
             settings={name: str(value) for name, value in asdict(config).items()},
+            sources=assembly.source_names(),
         )
         if resumed_at is None:
             made.event("start", 0, {**assembly.facts(), "device": str(processes.device), "processes": processes.count})
@@ -197,8 +198,8 @@ def _claim(out: Path, config: RunConfig) -> None:
         differences = config.differences(claimed)
         if differences:
             raise MineganError(
-                f"{out} holds a run with other settings ({', '.join(differences)} differ): repeat its command to "
-                "resume it, or choose another --out"
+                f"{out} holds a run with other settings ({config.contrast(claimed, differences)}): repeat its command "
+                "to resume it, or choose another --out"
             )
         clear_leftovers(out / MODEL)
         if config != claimed:

@@ -137,8 +137,7 @@ class Trainer:
         if self.processes.is_main:
             if last:
                 self.gallery.show_end(self.recorder, self.average(), stage.name, step)
-                reason = "plateau" if self.position.ended else "steps"
-                self.recorder.event("stage_end", step, {"stage": stage.name, "reason": reason})
+                self.recorder.stage_end(stage.name, step, early=self.position.ended)
             elif step % settings.samples_every == 0:
                 self.gallery.show(self.recorder, self.average(), stage.name, step)
             if settings.watch_every and (last or step % settings.watch_every == 0):
@@ -209,7 +208,7 @@ class Trainer:
         for index in self.model.selector.dropped().nonzero()[:, 0].tolist():
             if index not in self.position.dropped and index != adopted:
                 self.position.dropped[index] = self.position.stage
-                self.recorder.event("dropped", self.position.step, {"source": index})
+                self.recorder.dropped(index, self.position.step)
                 self._release([index], self.position.stage)
 
     def _release(self, indices: Sequence[int], stage: int) -> None:

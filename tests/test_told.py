@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ from PIL import Image
 from torch import Tensor
 
 import minegan_zoo as mz
+from minegan_zoo.assembly import assemble
+from minegan_zoo.config import RunConfig
 from minegan_zoo.contracts import ImageSpec, MineganError
 from minegan_zoo.data import load_images
-from minegan_zoo.recorder import read_events
+from minegan_zoo.recorder import Recorder, read_events
+from minegan_zoo.settings import Choice, SourceChoice, Training
 
 GREY = ImageSpec(1, 8)
+SIMPLE = RunConfig((SourceChoice("progan.tiny"),), "images").checked()
 QUICK: dict[str, Any] = {"training.log_every": 1, "miner.width": 8}
 
 
@@ -81,3 +86,53 @@ def test_training_is_not_blamed_for_what_the_untrained_model_does(tmp_path: Path
     assert looks and all(look["diversity"] == pytest.approx(start["diversity"]) for look in looks)
     titles = {warning.partition(":")[0] for look in looks for warning in look["warnings"]}
     assert titles == {"diversity is low from the start"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"steps": 40}, "steps: None there, 40 here"),
+        ({"miner": Choice("mlp", {"width": 9})}, "miner.width: 128 there, 9 here"),
+        ({"miner": Choice("affine")}, "miner: mlp there, affine here"),
+        ({"training": Training(hold_out=0.5)}, "training.hold_out: 0.1 there, 0.5 here"),
+        ({"sources": (SourceChoice("a"), SourceChoice("b", "c"))}, "sources: progan.tiny there, a, b=c here"),
+        ({"sources": (SourceChoice("progan.tiny", None, {"noise": "none"}),)}, "progan.tiny(noise=none) here"),
+    ],
+)
+def test_settings_that_differ_are_told_with_both_values(changed: dict[str, Any], words: str) -> None:
+    other = replace(SIMPLE, **changed)
+    other = replace(other, miner=replace(other.miner, options={**SIMPLE.miner.options, **other.miner.options}))
+    assert words in other.contrast(SIMPLE, other.differences(SIMPLE))
+
+
+def test_dropped_sources_and_stages_that_end_early_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = Recorder(tmp_path, steps=9, resumed_at=None, trackers=(), sources=["a", "b #1", "c", "d"])
+    told.dropped(1, 5)
+    told.stage_end("mine", 6, early=True)
+    told.stage_end("finetune", 8, early=False)
+    told.progress("finetune", 8, {"images_per_second": 3.0, "p": [0.1, 0.5, 0.15, 0.25]})
+    assert capsys.readouterr().err.splitlines() == [
+        "b #1 is dropped at step 5: the selector will not choose it again",
+        "stage mine ends at step 6: samples come no nearer to held-out target images",
+        "finetune 8/9  3 images/s  p b #1 0.50, d 0.25, c 0.15, 1 more",
+    ]
+    events = read_events(tmp_path)
+    assert [event.get("reason") for event in events] == [None, "plateau", "steps"]
+    assert events[0] == {"event": "dropped", "step": 5, "source": 1}
+
+
+def test_a_larger_source_is_told_with_the_way_to_its_size() -> None:
+    config = RunConfig((SourceChoice("progan.tiny"), SourceChoice("stylegan2.fashion-shoes-32")), "images")
+    notes = assemble(config, squares(4)).notes
+    assert [note for note in notes if "stylegan2" in note and "--resolution 32 would change" in note]
+    assert not [note for note in assemble(replace(config, resolution=16), squares(4)).notes if "--resolution" in note]
+
+
+def test_the_card_names_the_classes(tmp_path: Path) -> None:
+    for name in ("bag", "boot"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(tmp_path / "images" / name / "1.png")
+    for labels, told in ((True, True), (False, False)):
+        folder = tmp_path / f"model-{labels}"
+        mz.mine("progan.tiny", tmp_path / "images", steps=1, batch=2, options={**QUICK, "labels": labels}).save(folder)
+        assert ("Conditioned on the classes bag, boot." in (folder / "README.md").read_text("utf-8")) is told

@@ -72,9 +72,9 @@ def test_a_finished_run_is_not_trained_again_and_another_is_refused(tmp_path: Pa
     state = (tmp_path / "run" / "state").stat().st_mtime_ns
     assert_equal(weights(mine(tmp_path / "run")), weights(first))
     assert (tmp_path / "run" / "state").stat().st_mtime_ns == state
-    with pytest.raises(mz.MineganError, match=r"holds a run with other settings .*miner"):
+    with pytest.raises(mz.MineganError, match=r"other settings \(miner.width: 128 there, 16 here\)"):
         mine(tmp_path / "run", **{"miner.width": 16})
-    with pytest.raises(mz.MineganError, match=r"\(training.hold_out differ\)"):
+    with pytest.raises(mz.MineganError, match=r"\(training.hold_out: 0.1 there, 0.5 here\)"):
         mine(tmp_path / "run", hold_out=0.5)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "letter.txt").write_text("dear")

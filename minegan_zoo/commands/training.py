@@ -124,7 +124,7 @@ def pretrain(
     from minegan_zoo.running import run_pretraining  # with torch, which a mistake need not wait for
 
     run_pretraining(config, out)
-    say(f"trained: {family}={out}/model")
+    _say_once(f"trained: {family}={out}/model")
 
 
 def demo(
@@ -162,7 +162,15 @@ def _run(config: RunConfig, out: Path | None, *, dry_run: bool) -> None:
         print(check(config))
         return
     run(config, _need_out(out))
-    say(f"finished: {out}/report.html shows it; sample it with: minegan-zoo sample {out}/model")
+    _say_once(f"finished: {out}/report.html shows it; sample it with: minegan-zoo sample {out}/model")
+
+
+def _say_once(text: str) -> None:
+    """After a run, by the first of its processes alone."""
+    from accelerate import PartialState
+
+    if PartialState().is_main_process:
+        say(text)
 
 
 def _configure(base: RunConfig | None, given: dict[str, Any], settings: list[str] | None) -> RunConfig:
