@@ -14,12 +14,12 @@ def minegan(
     miner_lr: float = 2e-3,
     source_lr: float = 4e-3,
     critic_lr: float = 2e-3,
-    code_prior: float = 1.0,
+    code_prior: float = 0.0,
     plateau: bool = False,
 ) -> Strategy:
     """Mine with frozen sources, then finetune sources and miners together.
 
-    `code_prior`: the weight of the regulariser of that name, 0 in the paper; `plateau`: end a stage early when
+    `code_prior`: the weight of the regulariser of that name; `plateau`: end a stage early when
     held-out images are no longer approached.
     """
     from minegan_zoo.builtin.strategies import MineGAN
@@ -35,7 +35,7 @@ def minegan_plus_plus(
     miner_lr: float = 2e-3,
     source_lr: float = 4e-3,
     critic_lr: float = 2e-3,
-    code_prior: float = 1.0,
+    code_prior: float = 0.0,
     plateau: bool = False,
 ) -> Strategy:
     """Mine, then finetune only the share of each source's neurons that matters for the target.

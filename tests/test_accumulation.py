@@ -44,7 +44,7 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "ada, which counts signs of scores": {
         "sources": "progan.tiny", "augmentation": "ada", **CONV,
-        "options": {**CONV["options"], "every": 100},
+        "options": {**CONV["options"], "every": 100, "mine_share": 0.4, "miner_lr": 5e-4, "source_lr": 5e-4},
     },
 }  # fmt: skip
 
