@@ -216,6 +216,14 @@ class MinedGAN(nn.Module):
 
     # Training
 
+    def mine(self, draw: Draw) -> dict[int, Code]:
+        """Source -> what its miner makes of every u of the draw; sources that were dropped are left out."""
+        return {
+            index: miner(draw.u, draw.labels if miner.num_classes else None)
+            for index, miner in enumerate(self.miner_modules)
+            if isinstance(miner, Miner)
+        }
+
     def score(self, critic: Callable[[Tensor, Tensor | None], Tensor], draw: Draw, proposed: Tensor) -> Tensor:
         """Scores (sources, n) of the proposed pairs, -inf elsewhere; without gradient."""
         scores = draw.u.new_full(proposed.shape, -torch.inf)

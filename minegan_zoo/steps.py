@@ -80,7 +80,7 @@ class Steps:
                     facts.add("penalty", penalty * share)
                     loss = loss + penalty * (objective.penalty_every * share)
             if stage.critic_regularisers:
-                terms = _terms(stage.critic_regularisers, draw, fakes, fake_scores, fake_labels, share)
+                terms = self._terms(stage.critic_regularisers, whole, draw, fakes, fake_scores, fake_labels, share)
                 facts.add("critic_regularisers", terms)
                 loss = loss + terms
             self.check_finite(loss, facts.values(), draw.u, fakes.images)
@@ -116,7 +116,7 @@ class Steps:
                     loss = (self.method.objective.miner_loss(fake_scores) * fakes.weight).sum() / n
                     facts.add("miner_loss", loss)
                 if stage.regularisers:
-                    terms = _terms(stage.regularisers, draw, fakes, fake_scores, labels, share)
+                    terms = self._terms(stage.regularisers, whole, draw, fakes, fake_scores, labels, share)
                     facts.add("regularisers", terms)
                     loss = loss + terms
                 self.check_finite(loss, facts.values(), draw.u, fakes.images)
@@ -167,18 +167,22 @@ class Steps:
     def _augment(self, images: Tensor) -> Tensor:
         return images if self.method.augmentation is None else as_module(self.method.augmentation)(images)
 
-
-def _terms(
-    regularisers: Sequence[Regulariser],
-    draw: Draw,
-    fakes: Fakes,
-    scores: Tensor,
-    labels: Tensor | None,
-    share: float,
-) -> Tensor:
-    """What the regularisers add to a loss for some rows, which are `share` of the whole batch."""
-    batch = Batch(draw.u, fakes.codes, fakes.source, fakes.row, fakes.images, scores, labels, share)
-    return torch.stack([regulariser(batch).float() for regulariser in regularisers]).sum() * share
+    def _terms(
+        self,
+        regularisers: Sequence[Regulariser],
+        whole: Draw,
+        draw: Draw,
+        fakes: Fakes,
+        scores: Tensor,
+        labels: Tensor | None,
+        share: float,
+    ) -> Tensor:
+        """What the regularisers add to a loss for some rows, which are `share` of the whole batch."""
+        batch = Batch(
+            draw.u, fakes.codes, fakes.source, fakes.row, fakes.images, scores, labels, share,
+            partial(self.model.mine, whole),
+        )  # fmt: skip
+        return torch.stack([regulariser(batch).float() for regulariser in regularisers]).sum() * share
 
 
 class _Sums:

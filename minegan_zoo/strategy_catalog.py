@@ -14,7 +14,7 @@ def minegan(
     miner_lr: float = 2e-3,
     source_lr: float = 4e-3,
     critic_lr: float = 2e-3,
-    code_prior: float = 0.0,
+    code_prior: float = 1.0,
     plateau: bool = False,
 ) -> Strategy:
     """Mine with frozen sources, then finetune sources and miners together.
@@ -35,7 +35,7 @@ def minegan_plus_plus(
     miner_lr: float = 2e-3,
     source_lr: float = 4e-3,
     critic_lr: float = 2e-3,
-    code_prior: float = 0.0,
+    code_prior: float = 1.0,
     plateau: bool = False,
 ) -> Strategy:
     """Mine, then finetune only the share of each source's neurons that matters for the target.

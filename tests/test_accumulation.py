@@ -33,6 +33,9 @@ CASES: dict[str, dict[str, Any]] = {
         "sources": ALL, "selector": "candidates", **CONV, "options": {**CONV["options"], "draws": 64},
     },
     "mixture, hinge, power iterations": {"sources": ALL, "selector": "mixture", "objective": "hinge", **CONV},
+    "the codes' moments, which no piece has alone": {
+        "sources": PAIR, "selector": "uniform", **CONV, "options": {**CONV["options"], "code_prior": 10.0},
+    },
     "wgan-gp": {"sources": "progan.tiny", "objective": "wgan-gp", "steps": 2, **CONV},
     "an adopted critic, minegan++": {
         "sources": PAIR, "strategy": "minegan++", "objective": "hinge",

@@ -27,9 +27,10 @@ def batch_of(
     images = torch.zeros(4, 1, 2, 2) if images is None else images
     m = len(images)
     u = torch.zeros(m, 3) if u is None else u
+    rows = torch.arange(m) % len(u)
     return Batch(
-        u, codes or {}, torch.tensor(source or [0] * m), torch.arange(m) % len(u), images, torch.zeros(m), None, 1.0
-    )
+        u, {}, torch.tensor(source or [0] * m), rows, images, torch.zeros(m), None, 1.0, lambda: codes or {}
+    )  # fmt: skip
 
 
 def create(name: str, weight: float) -> Regulariser:
@@ -156,10 +157,12 @@ def test_codes_of_the_prior_are_near_it_and_others_are_not(name: str, spaces: li
         far.backward()
 
 
-def test_code_prior_averages_over_sources_by_their_images() -> None:
+def test_code_prior_is_summed_over_the_sources_that_are_mined() -> None:
     sources = [mz.load_source("stylegan2.tiny"), mz.load_source("progan.tiny")]
     regulariser = create("code-prior", 1.0)
     regulariser.prepare(run_of(*sources))
     shape = sources[0].latents["z"].shape
     codes = {0: {"z": of_moments(1, 1, shape, 6)}, 1: {"z": torch.zeros(2, *sources[1].latents["z"].shape)}}
-    assert regulariser(batch_of(torch.zeros(8, 3, 1, 1), codes=codes)).item() == pytest.approx(6 / 8, rel=1e-4)
+    assert regulariser(batch_of(codes=codes)).item() == pytest.approx(1, rel=1e-4)
+    codes[1] = {"z": of_moments(0, 3, sources[1].latents["z"].shape)}
+    assert regulariser(batch_of(codes=codes)).item() == pytest.approx(1 + 4, rel=2e-2), "the sphere's sample deviates"

@@ -68,7 +68,7 @@ class CodePrior(nn.Module, Regulariser):
 
     m and s are the codes' mean and standard deviation over the batch, m0 and s0 their prior's, a coordinate each: the
     squared 2-Wasserstein distance of Gaussians with these moments (Dowson and Landau, 1982), relative to the prior's
-    variance. Summed over spaces, averaged over sources by their images; a source with one image is passed over.
+    variance. Summed over spaces and sources; the batch is the step's whole one, however many pieces it is run in.
     """
 
     def __init__(self, weight: float) -> None:
@@ -86,14 +86,15 @@ class CodePrior(nn.Module, Regulariser):
 
     def forward(self, batch: Batch) -> Tensor:
         total = batch.images.new_zeros([])
-        for index, codes in batch.codes.items():
+        for index, codes in batch.mined().items():
             for name, code in codes.items():
-                if code.requires_grad and len(code) > 1:  # else nobody makes it, or it has no deviation
+                if code.requires_grad and len(code) > 1:  # else it is not trained, or has no deviation
+                    code = code.float()
                     key = self.spaces[index, name]
                     mean, deviation = self.get_buffer(f"mean_{key}"), self.get_buffer(f"deviation_{key}")
                     distance = (code.mean(0) - mean).square().sum() + (code.std(0) - deviation).square().sum()
                     relative = distance / deviation.expand_as(code[0]).square().sum().clamp(min=EPS)
-                    total = total + relative * len(code) / len(batch.images)
+                    total = total + relative
         return self.weight * total
 
 

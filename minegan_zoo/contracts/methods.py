@@ -26,6 +26,8 @@ class Batch:
     scores: Tensor  # (m,)
     labels: Tensor | None  # (m,)
     share: float  # of the step's whole batch: a mean over these images counts this much
+    mined: Callable[[], Mapping[int, Code]] = dict
+    """Source -> what its miner makes of all base noises of the step's whole batch, of which this may be a piece."""
 
 
 class Regulariser(ABC):
