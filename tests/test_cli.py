@@ -227,7 +227,7 @@ def test_a_dry_run_shows_what_it_would_do_and_leaves_nothing(run: Run, images: P
     before = sorted(tmp_path.rglob("*"))
     shown = run(*MINE, *RUN, "--dry-run", "--set", "miner.width=8")
     assert shown.code == 0
-    for words in ("steps = 4", "width = 8", "# 4 target images from images", "# stage mine: 2 steps", "finetune: 2"):
+    for words in ("steps = 4", "width = 8", "# 4 target images from images", "# stage mine: 1 steps", "finetune: 3"):
         assert words in shown.out
     assert sorted(tmp_path.rglob("*")) == before
     (tmp_path / "run.toml").write_text(shown.out)

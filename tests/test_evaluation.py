@@ -259,7 +259,7 @@ def test_mistakes_say_what_to_do() -> None:
         evaluate(pixels(5, 1), pixels(5, 2), metrics=("fidd",))
     with pytest.raises(MineganError, match="a sequence of names"):
         evaluate(pixels(5, 1), pixels(5, 2), metrics="fid")
-    with pytest.raises(MineganError, match="at least 2 of each"):
+    with pytest.raises(MineganError, match="at least 2 images and 2 samples"):
         evaluate(pixels(5, 1), pixels(1, 2))
     with pytest.raises(MineganError, match="the tensor holds 5"):
         evaluate(pixels(5, 1), pixels(5, 2), samples=9)

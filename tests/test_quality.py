@@ -113,7 +113,7 @@ def test_a_run_is_measured_on_its_way_and_at_its_end(places: Places, method: str
     assert is_done(spec, PROTOCOL, places)
     assert found["generator_updates"] == 4  # the same budget in whichever updates a method has
     assert found["critic_updates"] == (0 if method == "bsa" else 4)
-    assert {point["updates"] for point in found["over_steps"]} == {0, 2, 4}
+    assert {point["updates"] for point in found["over_steps"]} == {0, 2, 4} | ({1} if method == "minegan" else set())
     assert set(values(found)) == set(PROTOCOL.metrics) and set(values(found, 1)) == set(PROTOCOL.second_metrics)
     shared = found["spaces"][0]["shared"]
     assert shared["trained_on"] == 0 and shared["fake_count"] == 16
@@ -133,7 +133,7 @@ def test_an_interrupted_run_goes_on_to_the_same_result(
 
     def interrupted(*arguments: Any, **options: Any) -> Any:
         calls.append(len(calls))
-        if len(calls) == 3:  # the start, the middle, then this
+        if len(calls) == 3:  # the start, the end of mining, then this
             raise KeyboardInterrupt
         return measured(*arguments, **options)
 
@@ -143,7 +143,7 @@ def test_an_interrupted_run_goes_on_to_the_same_result(
         perform(spec, PROTOCOL, aside)
     assert not is_done(spec, PROTOCOL, aside)
     again = perform(spec, PROTOCOL, aside)
-    assert len(calls) == 4  # only what was missing is trained and measured
+    assert len(calls) == 5  # only what was missing is trained and measured
     assert again["spaces"] == whole["spaces"] and again["over_steps"] == whole["over_steps"]
 
 
