@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +45,26 @@ def start(folder: Path, target: Path, steps: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command(folder, target, steps), env=environment, stderr=subprocess.DEVNULL)
 
 
+def steps_told(folder: Path) -> tuple[int, int]:
+    """The file of events, which every life begins anew, and how many steps it tells."""
+    with suppress(FileNotFoundError), (folder / "metrics.jsonl").open() as file:
+        return os.fstat(file.fileno()).st_ino, file.read().count('"event": "step"')
+    return 0, 0
+
+
 def kill_and_resume(folder: Path, target: Path, steps: int, kills: int, rng: random.Random) -> list[dict[str, Any]]:
     """Start, kill, start again ...; what each kill met."""
     found: list[dict[str, Any]] = []
     while len(found) < kills:
         process, begun = start(folder, target, steps), time.monotonic()
-        events, wait = folder / "metrics.jsonl", rng.uniform(0, 2.5)
-        first = events.stat().st_mtime if events.exists() else 0.0
+        wait, (before, _) = rng.uniform(0, 2.5), steps_told(folder)
         # most kills hit training or the writing of states, some the set-up
-        early = rng.random() < 0.1
-        while not early and process.poll() is None and (not events.exists() or events.stat().st_mtime == first):
+        early, first = rng.random() < 0.1, None
+        while not early and process.poll() is None:
+            file, told = steps_told(folder)
+            first = told if file != before and first is None else first
+            if first is not None and told > first:
+                break
             time.sleep(0.02)
         time.sleep(wait)
         if process.poll() is not None:
@@ -62,7 +73,7 @@ def kill_and_resume(folder: Path, target: Path, steps: int, kills: int, rng: ran
             )
         process.send_signal(signal.SIGKILL)
         process.wait()
-        states = sorted(path.name for path in (folder / "state").glob("*")) if folder.exists() else []
+        states = sorted(path.name for path in (folder / "state").glob("[0-9]*"))
         found.append({"after_seconds": round(time.monotonic() - begun, 2), "states": states})
         print(f"kill {len(found)}: state {states[-1] if states else 'none yet'}", flush=True)
     if start(folder, target, steps).wait() != 0:
