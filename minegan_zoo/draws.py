@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from minegan_zoo.contracts import Code
@@ -23,6 +24,20 @@ class Draw:
         rows = rows.to(self.u.device)
         labels = None if self.labels is None else self.labels[rows]
         return Draw(self.u[rows], labels, [{k: v[rows] for k, v in code.items()} for code in self.extras])
+
+
+@dataclass(frozen=True)
+class Made:
+    """What one source made of some rows of a draw."""
+
+    rows: Tensor  # (m,) ascending
+    images: Tensor  # (m, C, H, W) canonical
+    code: Code
+
+    def of(self, rows: Tensor) -> tuple[Tensor, Code]:
+        """Images and code of some of them."""
+        at = torch.isin(self.rows, rows)
+        return self.images[at], {name: value[at] for name, value in self.code.items()}
 
 
 @dataclass(frozen=True)

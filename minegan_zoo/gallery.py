@@ -14,7 +14,8 @@ from torch import Generator, Tensor, nn
 
 from minegan_zoo.checkpoint import preserved_random_state
 from minegan_zoo.data import to_float
-from minegan_zoo.minegan import MinedGAN, evaluating
+from minegan_zoo.minegan import MinedGAN
+from minegan_zoo.modes import evaluating
 from minegan_zoo.recorder import Recorder
 from minegan_zoo.sources import DroppedSource
 from minegan_zoo.watch import Watch, warnings

@@ -6,7 +6,7 @@ May import contracts, registry, sources and checkpoint.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,8 @@ from minegan_zoo.contracts import (
     Selector,
     Shared,
 )
-from minegan_zoo.draws import Draw, Fakes
+from minegan_zoo.draws import Draw, Fakes, Made
+from minegan_zoo.modes import evaluating
 from minegan_zoo.sources import DroppedSource, as_module, code_from_noise, key_set, to_image
 
 Choose = Literal["probability", "winner"]
@@ -224,25 +225,37 @@ class MinedGAN(nn.Module):
             if isinstance(miner, Miner)
         }
 
-    def score(self, critic: Callable[[Tensor, Tensor | None], Tensor], draw: Draw, proposed: Tensor) -> Tensor:
-        """Scores (sources, n) of the proposed pairs, -inf elsewhere; without gradient."""
+    def score(
+        self,
+        critic: Callable[[Tensor, Tensor | None], Tensor],
+        draw: Draw,
+        proposed: Tensor,
+        made: dict[int, Made] | None = None,
+    ) -> Tensor:
+        """Scores (sources, n) of the proposed pairs, -inf elsewhere; without gradient. `made` takes what it scored."""
         scores = draw.u.new_full(proposed.shape, -torch.inf)
         with torch.no_grad():
             for index in range(len(self.sources)):
                 rows = proposed[index].nonzero()[:, 0]
                 if len(rows):
                     labels = None if draw.labels is None else draw.labels[rows]
-                    scores[index, rows] = critic(self.synthesize(index, draw, rows)[0], labels).float()
+                    images, code = self.synthesize(index, draw, rows)
+                    scores[index, rows] = critic(images, labels).float()
+                    if made is not None:
+                        made[index] = Made(rows, images, code)
         return scores
 
-    def run(self, draw: Draw, weights: Tensor, *, gradient: bool) -> Fakes:
-        """Synthesise every pair with weight (sources, n) > 0, as one batch in the order of sources."""
+    def run(self, draw: Draw, weights: Tensor, *, gradient: bool, made: Mapping[int, Made] | None = None) -> Fakes:
+        """Synthesise every pair with weight (sources, n) > 0, as one batch in the order of sources.
+
+        Those that `score` made are taken from `made` instead, without gradient.
+        """
         images, codes, kept = [], {}, weights > 0
         with nullcontext() if gradient else torch.no_grad():
             for index in range(len(self.sources)):
                 rows = kept[index].nonzero()[:, 0]
                 if len(rows):
-                    batch, codes[index] = self.synthesize(index, draw, rows)
+                    batch, codes[index] = made[index].of(rows) if made else self.synthesize(index, draw, rows)
                     images.append(batch)
         source, row = kept.nonzero(as_tuple=True)
         return Fakes(torch.cat(images), source, row, weights[source, row], codes)
@@ -282,16 +295,3 @@ class MinedGAN(nn.Module):
         from minegan_zoo.saved import load_model
 
         return load_model(str(folder))
-
-
-@contextmanager
-def evaluating(part: nn.Module) -> Iterator[None]:
-    """Within, `part` is in eval mode and no graph is built; then every module in it is in the mode that it was in."""
-    modes = {module: module.training for module in part.modules()}
-    part.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes.items():
-            module.training = training

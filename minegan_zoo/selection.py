@@ -6,39 +6,46 @@ May import contracts and minegan.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import one_hot
 
 from minegan_zoo.contracts import Stage
-from minegan_zoo.minegan import CHUNK, Draw, Fakes, MinedGAN, evaluating
+from minegan_zoo.minegan import CHUNK, Draw, Fakes, MinedGAN
+from minegan_zoo.modes import evaluating
 
 Score = Callable[[Tensor, Tensor | None], Tensor]
 """The critic as a function of images (n, C, H, W) and labels (n,): scores (n,)."""
 
 
-def propose(model: MinedGAN, draw: Draw, rng: Generator, select: bool) -> Tensor:
-    """Bool (sources, n): the pairs to score. Without `select`, one source a u by the selector's probabilities."""
+@dataclass(frozen=True)
+class Proposal:
+    """A batch's base noise, and which sources are candidates for each u."""
+
+    draw: Draw
+    pairs: Tensor
+    """Bool (sources, n)."""
+    scores: Tensor
+    """(sources, n); -inf where nothing was scored, or not yet."""
+
+    @property
+    def open(self) -> bool:
+        """Whether some u has several candidates, so that scores are to pick."""
+        return bool((self.pairs.sum(0) != 1).any())
+
+
+def propose(model: MinedGAN, draw: Draw, rng: Generator, select: bool) -> Proposal:
+    """The pairs to score. Without `select`, one source a u by the selector's probabilities."""
     count, n = len(model.sources), len(draw.u)
     if count == 1:
-        return torch.ones(1, n, dtype=torch.bool, device=model.device)
-    if not select:
-        return one_hot(model.choose_sources(draw, rng), count).T.bool().to(model.device)
-    return model.selector.propose(n, rng).to(model.device)
-
-
-def weigh(
-    model: MinedGAN, critic: Score, draw: Draw, proposed: Tensor, rule: Callable[[Tensor], Tensor]
-) -> tuple[Tensor, Tensor | None]:
-    """What to run: weights (sources, n), and the scores that they came from.
-
-    Where the proposal leaves one source a u there is nothing to pick: nothing is scored and the scores are None.
-    """
-    if bool((proposed.sum(0) == 1).all()):
-        return proposed.to(draw.u.dtype), None
-    scores = model.score(critic, draw, proposed)
-    return rule(scores), scores
+        pairs = torch.ones(1, n, dtype=torch.bool, device=model.device)
+    elif not select:
+        pairs = one_hot(model.choose_sources(draw, rng), count).T.bool().to(model.device)
+    else:
+        pairs = model.selector.propose(n, rng).to(model.device)
+    return Proposal(draw, pairs, torch.full(pairs.shape, -torch.inf, device=model.device))
 
 
 def run_scores(fakes: Fakes, scores: Tensor, shape: Sequence[int]) -> Tensor:

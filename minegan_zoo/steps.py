@@ -16,12 +16,12 @@ from torch.optim import Adam
 
 from minegan_zoo.batches import TargetBatches
 from minegan_zoo.contracts import Batch, Regulariser, Stage
-from minegan_zoo.draws import Draw, Fakes
+from minegan_zoo.draws import Draw, Fakes, Made
 from minegan_zoo.method import Method
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.optimizers import parameters_of
 from minegan_zoo.processes import Processes
-from minegan_zoo.selection import Score, propose, run_scores, weigh
+from minegan_zoo.selection import Proposal, Score, propose, run_scores
 from minegan_zoo.sources import as_module, frozen
 
 CheckFinite = Callable[[Tensor, Mapping[str, float], Tensor, Tensor], None]
@@ -45,12 +45,16 @@ class Steps:
     """The critic as it is: penalties differentiate it twice, which compiled code does not support."""
     check_finite: CheckFinite
 
-    def critic(self, stage: Stage, step: int, optimizer: Adam, updates: int) -> dict[str, float]:
-        """Move the critic in step `step` of a stage; after so many `updates` the penalty is due or not."""
+    def critic(self, stage: Stage, step: int, optimizer: Adam, updates: int) -> tuple[dict[str, float], Proposal]:
+        """Move the critic in step `step` of a stage; after so many `updates` the penalty is due or not.
+
+        Gives what to record, and the batch with the scores that picked its sources.
+        """
         objective, model, n = self.method.objective, self.model, self.batch
         chosen = self.target.draw(n, self.rng)
         whole = self._draw(stage, step, self.target.labels_of(chosen))
-        proposed = propose(model, whole, self.rng, stage.select)
+        proposal = propose(model, whole, self.rng, stage.select)
+        picks = proposal.open
         penalised = updates % objective.penalty_every == 0
         facts = _Sums()
         seen = torch.zeros(n, device=model.device)  # scores of real images
@@ -59,8 +63,7 @@ class Steps:
             # what the selector shows the critic
             draw, share = whole.part(rows), len(rows) / n
             with self.processes.autocast():
-                weights, _ = self._weigh(draw, proposed[:, rows], model.selector.critic_weights)
-                fakes = model.run(draw, weights, gradient=False)
+                fakes = self._seen_by_critic(draw, proposal, rows, picks)
                 # scores of both, augmented alike
                 real, labels = self._augment(self.target.images_of(chosen[rows])), draw.labels
                 fake, fake_labels = self._augment(fakes.images), None if labels is None else labels[fakes.row]
@@ -89,24 +92,33 @@ class Steps:
         self.processes.sum_gradients(parameters_of(optimizer))
         optimizer.step()
         if self.method.augmentation is None:
-            return facts.over(self.processes)
+            return facts.over(self.processes), proposal
         self.method.augmentation.update(self.processes.sum(seen))
         own = {f"augmentation_{name}": value for name, value in self.method.augmentation.facts().items()}
-        return facts.over(self.processes) | own
+        return facts.over(self.processes) | own, proposal
 
-    def miner(self, stage: Stage, step: int, optimizer: Adam) -> dict[str, float]:
-        """Move what the stage frees of miners, sources and regularisers; the selector learns."""
+    def miner(self, stage: Stage, step: int, optimizer: Adam, shown: Proposal | None) -> dict[str, float]:
+        """Move what the stage frees of miners, sources and regularisers; the selector learns.
+
+        Where scores picked what the critic was `shown` just before, this is done to the same base noise by the same
+        scores: scoring every candidate again, by a critic that is one update further, would cost most of the step.
+        """
         model, n = self.model, self.batch
-        whole = self._draw(stage, step, self.target.labels_alone(n, self.rng))
-        proposed = propose(model, whole, self.rng, stage.select and stage.adversarial)
+        if shown is not None and shown.open:
+            proposal = shown
+        else:
+            drawn = self._draw(stage, step, self.target.labels_alone(n, self.rng))
+            proposal = propose(model, drawn, self.rng, stage.select and stage.adversarial)
+        whole, picks = proposal.draw, proposal.open
         facts = _Sums()
-        seen = torch.full(proposed.shape, -torch.inf, device=model.device)
         optimizer.zero_grad(set_to_none=True)
         for rows in self._pieces():
             # what the selector gives weight to, run with gradient
             draw, share = whole.part(rows), len(rows) / n
             with frozen(self.method.critic), self.processes.autocast():
-                weights, scores = self._weigh(draw, proposed[:, rows], model.selector.miner_weights)
+                if picks and proposal is not shown:
+                    proposal.scores[:, rows] = self._score(draw, proposal.pairs[:, rows])
+                weights = self._weights(proposal, rows, model.selector.miner_weights, picks)
                 fakes = model.run(draw, weights, gradient=True)
                 labels = None if draw.labels is None else draw.labels[fakes.row]
                 fake_scores = torch.zeros(len(fakes.row), device=model.device)
@@ -121,11 +133,12 @@ class Steps:
                     loss = loss + terms
                 self.check_finite(loss, facts.values(), draw.u, fakes.images)
                 loss.backward()
-            seen[:, rows] = run_scores(fakes, fake_scores, weights.shape) if scores is None else scores
+            if not picks:
+                proposal.scores[:, rows] = run_scores(fakes, fake_scores, weights.shape)
         self.processes.sum_gradients(parameters_of(optimizer))
         optimizer.step()
         if stage.select and stage.adversarial:
-            model.selector.observe(whole.u, self.processes.maximum(seen))
+            model.selector.observe(whole.u, self.processes.maximum(proposal.scores))
         return facts.over(self.processes)
 
     def _pieces(self) -> Iterator[Tensor]:
@@ -136,10 +149,22 @@ class Steps:
                 yield rows
         yield pieces[-1]
 
-    def _weigh(self, draw: Draw, proposed: Tensor, rule: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor | None]:
-        """What to run and its scores: how many sources are scored to find out must not move the critic."""
+    def _seen_by_critic(self, draw: Draw, proposal: Proposal, rows: Tensor, picks: bool) -> Fakes:
+        """What the selector shows the critic; where scores pick it, of the very images that were scored."""
+        made: dict[int, Made] = {}
+        if picks:
+            proposal.scores[:, rows] = self._score(draw, proposal.pairs[:, rows], made)
+        weights = self._weights(proposal, rows, self.model.selector.critic_weights, picks)
+        return self.model.run(draw, weights, gradient=False, made=made)
+
+    def _weights(self, proposal: Proposal, rows: Tensor, rule: Callable[[Tensor], Tensor], picks: bool) -> Tensor:
+        """(sources, m); where there is nothing to pick, of whatever is proposed."""
+        return rule(proposal.scores[:, rows]) if picks else proposal.pairs[:, rows].to(proposal.draw.u.dtype)
+
+    def _score(self, draw: Draw, pairs: Tensor, made: dict[int, Made] | None = None) -> Tensor:
+        """How many sources are scored to find what to run must not move the critic."""
         with self._critic_as_it_was():
-            return weigh(self.model, self.scores, draw, proposed, rule)
+            return self.model.score(self.scores, draw, pairs, made)
 
     @contextmanager
     def _critic_as_it_was(self) -> Iterator[None]:

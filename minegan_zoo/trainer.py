@@ -21,12 +21,13 @@ from minegan_zoo.contracts import Code, MineganError, Run, Stage
 from minegan_zoo.gallery import Gallery
 from minegan_zoo.method import Method
 from minegan_zoo.minegan import MinedGAN
+from minegan_zoo.modes import train_what_is_free
 from minegan_zoo.optimizers import StageOptimizers
 from minegan_zoo.position import Position
 from minegan_zoo.processes import Processes
 from minegan_zoo.recorder import Means, Recorder
 from minegan_zoo.run_folder import FAILED, STATE
-from minegan_zoo.selection import Score, settle
+from minegan_zoo.selection import Proposal, Score, settle
 from minegan_zoo.sources import as_module, lr_scales, named_groups, regulariser_modules
 from minegan_zoo.steps import Steps
 from minegan_zoo.stopping import StopRequest, leave
@@ -111,14 +112,16 @@ class Trainer:
         assert self.optimizers is not None
         started = time.perf_counter()
         facts: dict[str, float] = {}
+        shown: Proposal | None = None
         for _ in range(self.method.objective.critic_steps if self.optimizers.critic and stage.adversarial else 0):
             assert self.optimizers.critic is not None
-            facts |= self.steps.critic(
+            told, shown = self.steps.critic(
                 stage, self.position.stage_step, self.optimizers.critic, self.position.critic_updates
             )
+            facts |= told
             self.position.critic_updates += 1
         if self.optimizers.miner is not None:
-            facts |= self.steps.miner(stage, self.position.stage_step, self.optimizers.miner)
+            facts |= self.steps.miner(stage, self.position.stage_step, self.optimizers.miner, shown)
             self.position.miner_updates += 1
         self.position.stage_step += 1
         self.position.step += 1
@@ -172,11 +175,7 @@ class Trainer:
             module.to(self.processes.device)
         self.processes.align([self.model, self.critic, *regulariser_modules(stage).values()])
         self._optimize(stage)
-        self.critic.train()
-        for part in self.critic.modules():  # a frozen layer's power iteration would go on otherwise
-            own = list(part.parameters(recurse=False))
-            if own and not any(parameter.requires_grad for parameter in own):
-                part.eval()
+        train_what_is_free(self.critic)
         self.model.train()
         for source in self.model.source_modules:
             source.train(stage.batch_stats)

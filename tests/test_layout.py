@@ -44,26 +44,14 @@ IMPORTS = {
     "data": "contracts pictures picture_files public_datasets",
     "batches": "data",
     "checkpoint": "contracts atomic",
-    "minegan": "contracts compiling sources draws saved",
-    "mined_source": "contracts registry sources adoption minegan",
-    "saved": "contracts options registry atomic weights run_folder sources adoption minegan mined_source",
-    "averages": "minegan",
     "optimizers": "contracts sources",
     "watch": "neighbours metrics data",
-    "gallery": "sources recorder data checkpoint minegan watch",
     "extractors": "contracts",
     "results": "contracts run_folder config",
-    "assembly": "contracts registry method sources adoption config data minegan saved",
     "converting": "contracts registry weights sources",
     "demo": "config",
     "conformance": "contracts weights",
     "pytest_plugin": "contracts registry conformance",
-    "selection": "contracts minegan",
-    "steps": "contracts method sources draws processes batches minegan optimizers selection",
-    "trainer": (
-        "contracts stopping run_folder method sources position processes recorder config batches checkpoint "
-        "minegan averages optimizers gallery selection steps"
-    ),
     "wording": "settings",
     "account": "run_folder results wording",
     "curves": "charts results",
@@ -71,12 +59,25 @@ IMPORTS = {
     "report": "run_folder results wording account curves provenance",
     "samplers": "contracts data",
     "evaluation": "contracts metrics data extractors samplers",
+    "modes": "",
+    "minegan": "contracts compiling sources draws modes saved",
+    "mined_source": "contracts registry sources adoption minegan",
+    "saved": "contracts options registry atomic weights run_folder sources adoption minegan mined_source",
+    "averages": "minegan",
+    "gallery": "sources recorder data checkpoint watch modes minegan",
+    "assembly": "contracts registry method sources adoption config data minegan saved",
+    "selection": "contracts modes minegan",
+    "steps": "contracts method sources draws processes batches optimizers minegan selection",
+    "trainer": (
+        "contracts stopping run_folder method sources position processes recorder config batches checkpoint "
+        "optimizers modes minegan averages gallery selection steps"
+    ),
     "running": (
         "contracts registry atomic stopping run_folder compiling sources processes trackers recorder config "
-        "data batches minegan saved watch gallery extractors assembly trainer report evaluation"
+        "data batches watch extractors report evaluation minegan saved gallery assembly trainer"
     ),
-    "api": "contracts run_folder config minegan saved evaluation running",
-    "sampling": "contracts sources recorder minegan saved assembly samplers api",
+    "api": "contracts run_folder config evaluation minegan saved running",
+    "sampling": "contracts sources recorder samplers minegan saved assembly api",
     "commands": "contracts registry config converting demo running api sampling",
     "cli": "contracts commands",
     "__init__": "contracts registry minegan api",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 from torch import Generator, Tensor, nn
@@ -9,9 +12,11 @@ from torch import Generator, Tensor, nn
 import minegan_zoo as mz
 from minegan_zoo.builtin.critics import ConvCritic
 from minegan_zoo.builtin.objectives import Logistic
-from minegan_zoo.contracts import ImageSpec
+from minegan_zoo.contracts import Code, ImageSpec
+from minegan_zoo.draws import Draw, Made
 from minegan_zoo.minegan import MinedGAN
-from minegan_zoo.selection import propose, run_scores, weigh
+from minegan_zoo.selection import propose, run_scores
+from minegan_zoo.steps import Steps
 
 IMAGE = ImageSpec(3, 16)
 NAMES = ("stylegan2.tiny", "progan.tiny", "biggan.tiny")
@@ -59,11 +64,10 @@ def test_winners_gradient_equals_the_naive_one_without_minibatch_statistics(obje
     assert len(set(scores.argmax(0).tolist())) > 1, "the case must mix sources"
 
     model.zero_grad()
-    proposed = propose(model, draw, Generator(), select=True)
-    weights, kept = weigh(model, critic, draw, proposed, model.selector.miner_weights)
+    kept = model.score(critic, draw, propose(model, draw, Generator(), select=True).pairs)
+    weights = model.selector.miner_weights(kept)
     fakes = model.run(draw, weights, gradient=True)
     (loss_of(critic(fakes.images)) * fakes.weight).sum().div(8).backward()
-    assert kept is not None
     torch.testing.assert_close(kept, scores.detach(), rtol=1e-4, atol=1e-4)
     assert len(fakes.images) == 8, "only the winners may run with gradient"
     for winners, reference in zip(gradients(model), naive, strict=True):
@@ -73,9 +77,8 @@ def test_winners_gradient_equals_the_naive_one_without_minibatch_statistics(obje
 def test_with_minibatch_statistics_the_loss_is_the_score_on_the_batch_of_winners() -> None:
     model, critic = mined(mz.selectors.create("max", 3)), BatchCritic()
     draw = model.draw(8, Generator().manual_seed(1))
-    proposed = propose(model, draw, Generator(), select=True)
-    weights, scores = weigh(model, critic, draw, proposed, model.selector.miner_weights)
-    assert scores is not None
+    scores = model.score(critic, draw, propose(model, draw, Generator(), select=True).pairs)
+    weights = model.selector.miner_weights(scores)
     # scores pick: each source's are of its own batch
     own = torch.stack([critic(model.synthesize(index, draw, torch.arange(8))[0]) for index in range(3)])
     torch.testing.assert_close(scores, own.detach(), rtol=1e-4, atol=1e-4)
@@ -89,18 +92,56 @@ def test_with_minibatch_statistics_the_loss_is_the_score_on_the_batch_of_winners
     assert not torch.allclose(critic(fakes.images), own[fakes.source, fakes.row], atol=1e-5)
 
 
-def test_a_proposal_of_one_source_a_u_is_run_without_scoring() -> None:
+def test_a_proposal_of_one_source_a_u_leaves_nothing_to_pick() -> None:
     model = mined(mz.selectors.create("mixture", 3))
-
-    def no_scoring(images: Tensor, labels: Tensor | None) -> Tensor:
-        raise AssertionError("nothing is to be picked")
-
     draw = model.draw(30, Generator().manual_seed(0))
-    proposed = propose(model, draw, Generator().manual_seed(0), select=True)
-    weights, scores = weigh(model, no_scoring, draw, proposed, model.selector.critic_weights)
-    assert scores is None
-    assert weights.sum(0).tolist() == [1.0] * 30
-    assert all(9 <= count <= 11 for count in weights.sum(1).tolist()), "draws are stratified"
+    proposal = propose(model, draw, Generator().manual_seed(0), select=True)
+    assert not proposal.open
+    assert proposal.pairs.sum(0).tolist() == [1] * 30
+    assert all(9 <= count <= 11 for count in proposal.pairs.sum(1).tolist()), "draws are stratified"
+
+
+def test_images_that_were_scored_are_run_as_they_are() -> None:
+    model, critic = mined(mz.selectors.create("max", 3)), PlainCritic()
+    draw = model.draw(8, Generator().manual_seed(1))
+    made: dict[int, Made] = {}
+    scores = model.score(critic, draw, propose(model, draw, Generator(), select=True).pairs, made)
+    weights = model.selector.critic_weights(scores)
+    assert len(weights.sum(1).nonzero()) > 1, "the case must mix sources"
+    taken, anew = model.run(draw, weights, gradient=False, made=made), model.run(draw, weights, gradient=False)
+    torch.testing.assert_close(taken.images, anew.images)
+    for index, code in anew.codes.items():
+        torch.testing.assert_close(taken.codes[index], code)
+    assert (taken.source.tolist(), taken.row.tolist()) == (anew.source.tolist(), anew.row.tolist())
+    assert set(taken.images.flatten(1)[:, 0].tolist()) <= {
+        value for part in made.values() for value in part.images.flatten(1)[:, 0].tolist()
+    }, "nothing was made again"
+
+
+@pytest.mark.parametrize(("selector", "images"), [("max", 3 * 8 + 8), ("mixture", 8 + 8)])
+def test_a_step_scores_every_candidate_once(selector: str, images: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    synthesize, took = MinedGAN.synthesize, [0]
+
+    def counted(self: MinedGAN, index: int, draw: Draw, rows: Tensor, **options: bool) -> tuple[Tensor, Code]:
+        took[-1] += len(rows)
+        return synthesize(self, index, draw, rows, **options)
+
+    def alone(step: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            before = took[-1]
+            found = step(*arguments)
+            took[-1:] = [took[-1] - before, 0]
+            return found
+
+        return call
+
+    monkeypatch.setattr(MinedGAN, "synthesize", counted)
+    monkeypatch.setattr(Steps, "critic", alone(Steps.critic))
+    monkeypatch.setattr(Steps, "miner", alone(Steps.miner))
+    target = torch.randint(256, (8, 3, 16, 16), dtype=torch.uint8, generator=Generator().manual_seed(0))
+    options = {"training.fid_samples": 0, "training.watch_every": 0}
+    mz.mine(NAMES, target, strategy="minegan-noft", selector=selector, steps=3, batch=8, options=options)
+    assert [critic + miner for critic, miner in zip(took[:-1:2], took[1::2], strict=True)] == [images] * 3
 
 
 def test_penalties_are_the_papers_formulas() -> None:

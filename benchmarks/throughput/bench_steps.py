@@ -13,7 +13,6 @@ from torch import Generator, nn
 import minegan_zoo as mz
 from minegan_zoo.contracts import ImageSpec
 from minegan_zoo.minegan import MinedGAN
-from minegan_zoo.selection import weigh
 from throughput import peak
 from throughput.naive import NaiveSteps
 from throughput.networks import BUNDLED, TARGET, bundled, independent
@@ -96,8 +95,8 @@ def check_equal_math(count: int, resolution: int) -> None:
     model = MinedGAN(naive.sources, naive.miners, selector, ImageSpec(3, resolution), naive.noise_dim)  # type: ignore[arg-type]
     draw = model.draw(BATCH, Generator().manual_seed(2), u=u)
     everything = torch.ones(count, BATCH, dtype=torch.bool)
-    weights, _ = weigh(model, lambda images, labels: naive.critic(images), draw, everything, selector.miner_weights)
-    fakes = model.run(draw, weights, gradient=True)
+    scores = model.score(lambda images, labels: naive.critic(images), draw, everything)
+    fakes = model.run(draw, selector.miner_weights(scores), gradient=True)
     (-(naive.critic(fakes.images) * fakes.weight).sum() / BATCH).backward()
     found = [parameter.grad for miner in naive.miners for parameter in miner.parameters()]
     pairs = [(a, b) for a, b in zip(found, wanted, strict=True) if a is not None and b is not None]
