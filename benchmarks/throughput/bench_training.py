@@ -1,4 +1,4 @@
-"""What the trainer adds to its steps' arithmetic: data, records, averages, progress, pictures, states."""
+"""What the trainer adds to its steps' arithmetic: data, records, averages, progress, states; and looks at the model."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ from minegan_zoo.sources import as_module
 from throughput.networks import TARGET, bundled, slim
 from throughput.results import Keep, Record, record_of
 from throughput.runs import WARMUP, run
-from throughput.timing import Times, interleaved, ratio
+from throughput.timing import Times, ratio, timed
 
-PERIODIC = ("state_every", "samples_every", "watch_every")
 EVERY = 200
-"""Steps between them by default."""
+"""Steps between states, and between looks at the model (pictures and the watch), by default."""
 
 
 @pytest.mark.parametrize(("resolution", "batch"), [(32, 32), (256, 4)])
 def bench_overhead(resolution: int, batch: int, quick: bool, tmp_path: Path, benchmark: Any, keep: Keep) -> None:
-    """Around the updates by the clock of one run; within them, short runs in turn with the bare arithmetic.
+    """Runs whose steps take turns with the bare arithmetic, and what a run's clock shows between its updates.
 
     At 256x256 the network is a slim one, which makes the share larger than that of a usual one.
     """
@@ -37,34 +36,42 @@ def bench_overhead(resolution: int, batch: int, quick: bool, tmp_path: Path, ben
     if resolution != 32:
         target = torch.randint(256, (32, 3, resolution, resolution), dtype=torch.uint8)
     bare = Bare(source, batch)
-    steps, rounds = (4, 1) if quick else (22, 5) if resolution == 32 else (6, 3)
-    around: list[float] = []
-    periodic: list[float] = []
-    walls: dict[str, list[float]] = {"bare": [], "ours": []}
-    cpus: dict[str, list[float]] = {"bare": [], "ours": []}
+    steps, rounds = (4, 1) if quick else (40, 3) if resolution == 32 else (16, 3)
+    # where a state is saved, and where the model is looked at
+    state, look = steps // 2, steps // 2 + 1
+    settings = {"state_every": WARMUP + state, "samples_every": WARMUP + look, "watch_every": WARMUP + look}
+    pairs: dict[str, list[tuple[float, float]]] = {"ours": [], "bare": []}
+    shares: dict[str, list[float]] = {"around": [], "state": [], "look": []}
 
     def taking_turns() -> None:
         for index in range(rounds):
-            times = interleaved({"bare": bare.step}, steps)["bare"]
-            walls["bare"].append(times.seconds)
-            cpus["bare"].append(statistics.median(times.cpu))
-            halfway = steps // 2  # where everything is done that is done now and then
-            settings = dict.fromkeys(PERIODIC, WARMUP + halfway)
-            clock = run([source], target, steps=steps, batch=batch, out=tmp_path / str(index), training=settings)
-            walls["ours"].append(clock.seconds())
-            cpus["ours"].append(clock.processor_seconds())
-            gaps = [whole - step for whole, step in zip(clock.whole(), clock.steps(), strict=False)]
-            periodic.append(gaps.pop(halfway - 1) / (EVERY * clock.seconds()))
-            around.append(statistics.mean(gaps) / clock.seconds())
+            turns: list[tuple[float, float]] = []
+
+            def turn(step: int, turns: list[tuple[float, float]] = turns) -> None:
+                turns.append(timed(bare.step))
+
+            out = tmp_path / str(index)
+            clock = run([source], target, steps=steps, batch=batch, out=out, training=settings, before_step=turn)
+            pairs["ours"] += zip(clock.steps(), clock.processor(), strict=True)
+            pairs["bare"] += turns[WARMUP:]
+            walls = [wall for wall, _ in turns[WARMUP + 1 :]]
+            gaps = [whole - step - wall for whole, step, wall in zip(clock.whole(), clock.steps(), walls, strict=False)]
+            step = clock.seconds()
+            shares["look"].append(gaps.pop(look - 1) / (EVERY * step))
+            shares["state"].append(gaps.pop(state - 1) / (EVERY * step))
+            shares["around"].append(statistics.mean(gaps) / step)
 
     benchmark.pedantic(taking_turns, rounds=1, iterations=1)
-    within = ratio(Times(walls["ours"], cpus["ours"]), Times(walls["bare"], cpus["bare"]))
+    ours, theirs = (Times(*zip(*pairs[name], strict=True)) for name in ("ours", "bare"))
+    within = ratio(ours, theirs)
     case = f"{resolution}x{resolution}"
+    percent = {name: 100 * statistics.median(found) for name, found in shares.items()}
     keep(record_of(f"{case}, updates / bare arithmetic", within))
-    keep(Record(f"{case}, around the updates", 100 * statistics.median(around), "%"))
-    keep(Record(f"{case}, state, pictures, watch every {EVERY} steps", 100 * statistics.median(periodic), "%"))
-    total = 100 * (within.cpu - 1 + statistics.median(around) + statistics.median(periodic))
+    keep(Record(f"{case}, around the updates", percent["around"], "%", note="data, records, averages, progress"))
+    keep(Record(f"{case}, a state every {EVERY} steps", percent["state"], "%"))
+    total = 100 * (within.cpu - 1) + percent["around"] + percent["state"]
     keep(Record(f"{case}, overhead", total, "%", note="the sum; within the updates by processor time"))
+    keep(Record(f"{case}, pictures and watch every {EVERY} steps", percent["look"], "%", note="not in the sum"))
 
 
 class Bare:

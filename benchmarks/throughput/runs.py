@@ -42,9 +42,13 @@ class Clock:
     def seconds(self) -> float:
         return statistics.median(self.steps())
 
+    def processor(self) -> list[float]:
+        """Processor time of both updates of every counted step."""
+        return [a + b for a, b in list(zip(self.cpu[::2], self.cpu[1::2], strict=True))[WARMUP:]]
+
     def processor_seconds(self) -> float:
         """Of a step, the median."""
-        return statistics.median(a + b for a, b in list(zip(self.cpu[::2], self.cpu[1::2], strict=True))[WARMUP:])
+        return statistics.median(self.processor())
 
 
 def run(
