@@ -1,11 +1,10 @@
-"""Every strategy's learning rates on one grid, with equally many trials, by FID on validation images.
+"""Every strategy's learning rates in equally many trials, multiples of its defaults, by FID on validation images.
 
 Digits only, with shots that the report does not use; what is chosen holds for every task and data set.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Mapping, Sequence
 from statistics import fmean
@@ -19,32 +18,25 @@ from .protocol import BASELINES, METHODS, OWN, RIVALS, Protocol, Rates, Spec
 
 FILE = "tuning.json"
 TASK, SHOTS, SEEDS = "digits-off", 100, (100,)
-LEVELS = (5e-4, 1.5e-3, 4e-3)
-"""Prime in number, so that as many trials squared meet every pair of values of any two rates once."""
-SCALE = {"code_lr": 25.0}
-"""Of a rate that no network has: bsa's, of the images' codes."""
+FACTORS = (0.3, 1.0, 3.0)
+"""Of the rates of what a method adapts; the critic's is the same for all methods."""
+CRITIC = "critic_lr"
 TUNED = (*OWN, *BASELINES, *RIVALS)
 
 
-def rate_names(strategy: str) -> list[str]:
-    """Its learning rates: the options that end in "_lr"."""
-    return [option.name for option in registry.strategies.info(strategy).options if option.name.endswith("_lr")]
+def rates_of(strategy: str) -> dict[str, float]:
+    """Its learning rates by default: the options that end in "_lr"."""
+    options = registry.strategies.info(strategy).options
+    return {option.name: float(option.default) for option in options if option.name.endswith("_lr")}
 
 
-def trials(strategy: str, levels: Sequence[float] = LEVELS) -> list[dict[str, float]]:
-    """The strategy's defaults (empty), then an orthogonal array: of q levels, q squared trials for up to q + 1 rates.
-
-    Trial (i, j) gives the first rate level i and rate k > 0 level i (k - 1) + j modulo q.
-    """
-    names, q = rate_names(strategy), len(levels)
-    if len(names) > q + 1 or q < 2 or any(q % divisor == 0 for divisor in range(2, q)):
-        raise ValueError(f"{q} levels: {len(names)} rates need a prime number of at least {len(names) - 1}")
-    found: list[dict[str, float]] = [{}]
-    for i, j in itertools.product(range(q), repeat=2):
-        places = [i, *((i * (k - 1) + j) % q for k in range(1, len(names)))]
-        rates = {name: levels[at] * SCALE.get(name, 1.0) for name, at in zip(names, places, strict=True)}
-        found += [] if rates in found else [rates]
-    return found
+def trials(strategy: str, factors: Sequence[float] = FACTORS) -> list[dict[str, float]]:
+    """For each factor, the strategy's default rates times it; empty where they are the defaults."""
+    defaults = {name: rate for name, rate in rates_of(strategy).items() if name != CRITIC}
+    return [
+        {} if factor == 1 else {name: float(f"{rate * factor:.6g}") for name, rate in defaults.items()}
+        for factor in factors
+    ]
 
 
 def tuning_specs(protocol: Protocol) -> list[Spec]:
@@ -76,7 +68,7 @@ def summarise(protocol: Protocol, places: Places) -> dict[str, Any]:
         table.sort(key=lambda row: row["fid"])
         done = len(rows) == wanted[name]
         methods[name] = {"rates": table[0]["rates"] if done else None, "trials": table}
-    summary = {"task": TASK, "shots": SHOTS, "seeds": SEEDS, "levels": LEVELS, "methods": methods}
+    summary = {"task": TASK, "shots": SHOTS, "seeds": SEEDS, "factors": FACTORS, "methods": methods}
     places.results.mkdir(parents=True, exist_ok=True)
     (places.results / FILE).write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
     return summary
