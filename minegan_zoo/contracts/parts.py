@@ -160,10 +160,10 @@ class Selector(ABC):
         return self.critic_weights(scores)
 
     def update(self, scores: Tensor) -> None:  # noqa: B027 - a selector without learning has nothing to do
-        """Learn from the scores of one miner step."""
+        """Learn from the scores of one step: those that picked its sources, or else the miner step's own."""
 
     def observe(self, u: Tensor, scores: Tensor) -> None:
-        """The scores of one miner step with the base noise (n, noise_dim) that they belong to. Default: `update`."""
+        """The same scores with the base noise (n, noise_dim) that they belong to. Default: `update`."""
         self.update(scores)
 
     def settle(self, scores: Tensor) -> None:  # noqa: B027 - a selector without `settle_draws` is never asked
