@@ -148,7 +148,7 @@ def wgan_gp(*, weight: float = 10.0, critic_steps: int = 5) -> Objective:
     return WGANGP(weight, critic_steps)
 
 
-def logistic(*, gamma: float = 0.1, penalty_every: int = 16) -> Objective:
+def logistic(*, gamma: float = 1.0, penalty_every: int = 16) -> Objective:
     """Non-saturating logistic loss with lazy R1, StyleGAN2's."""
     from minegan_zoo.builtin.objectives import Logistic
 

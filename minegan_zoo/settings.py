@@ -50,7 +50,7 @@ class Training:
 
     ema_images: int = 10_000
     """Half-life of the averaged weights, in generated images."""
-    ema_rampup: float = 0.05
+    ema_rampup: float = 0.15
     """The half-life is at most this share of the images generated so far."""
     beta1: float = 0.0
     beta2: float = 0.99

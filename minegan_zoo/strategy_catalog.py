@@ -10,7 +10,7 @@ from minegan_zoo.contracts import Regulariser, Strategy
 
 def minegan(
     *,
-    mine_share: float = 0.25,
+    mine_share: float = 0.1,
     miner_lr: float = 2e-3,
     source_lr: float = 4e-3,
     critic_lr: float = 2e-3,
@@ -31,7 +31,7 @@ def minegan_plus_plus(
     *,
     share: float = 0.5,
     probes: int = 128,
-    mine_share: float = 0.25,
+    mine_share: float = 0.1,
     miner_lr: float = 2e-3,
     source_lr: float = 4e-3,
     critic_lr: float = 2e-3,
@@ -50,7 +50,7 @@ def minegan_plus_plus(
 
 
 def minegan_noft(
-    *, miner_lr: float = 5e-4, critic_lr: float = 2e-3, code_prior: float = 0.0, plateau: bool = False
+    *, miner_lr: float = 2e-3, critic_lr: float = 2e-3, code_prior: float = 1.0, plateau: bool = False
 ) -> Strategy:
     """Mine only: the sources stay as they are. `code_prior` and `plateau` as in `minegan`."""
     from minegan_zoo.builtin.strategies import Mining
