@@ -48,7 +48,9 @@ def images_of(dataset: str, split: str, classes: tuple[int, ...], data_root: Pat
 SMALL = {"resolution": 32, "channels": 1, "z_dim": 64, "channel_base": 256, "channel_max": 64}
 STYLE = {**SMALL, "w_dim": 64, "mapping_layers": 4}
 BIG = {"resolution": 32, "channels": 1, "dim_z": 64, "shared_dim": 32, "ch": 6, "critic_ch": 6}
-FAST = {"source_lr": 2e-3, "critic_lr": 2e-3}
+AVERAGED = {"training.ema_rampup": 0.05}
+FAST = {"source_lr": 2e-3, "critic_lr": 2e-3, "gamma": 0.1, **AVERAGED}
+HINGE = {"source_lr": 4e-3, "critic_lr": 2e-3, **AVERAGED}
 
 RECIPES: Mapping[str, Recipe] = {
     # one source of nine classes; the tenth is the off-manifold target
@@ -65,7 +67,7 @@ RECIPES: Mapping[str, Recipe] = {
         {**BIG, "num_classes": 3},
         objective="hinge",
         labels=True,
-        options={"source_lr": 4e-3, "critic_lr": 2e-3},
+        options=HINGE,
     ),
     # the same with digits; nobody sees the 9
     "round-digits": Recipe("progan", "MNIST", (0, 6, 8), 2400, SMALL, options=FAST),
@@ -78,7 +80,7 @@ RECIPES: Mapping[str, Recipe] = {
         {**BIG, "num_classes": 3},
         objective="hinge",
         labels=True,
-        options={"source_lr": 4e-3, "critic_lr": 2e-3},
+        options=HINGE,
     ),
 }
 

@@ -21,7 +21,8 @@ OTHERS = Card(
         "OMP_NUM_THREADS=1 minegan-zoo pretrain biggan --images 'torchvision:FashionMNIST?root=DATA&classes=1,3,8' "
         "--labels --objective hinge --set resolution=32 --set channels=1 --set num_classes=3 --set ch=8 "
         "--set critic_ch=10 --set dim_z=64 --set shared_dim=32 --set source_lr=4e-3 --set critic_lr=2e-3 "
-        "--steps 4000 --out runs/others && minegan-zoo convert runs/others/model fashion-others-32 --half"
+        "--set training.ema_rampup=0.05 --steps 4000 --out runs/others && "
+        "minegan-zoo convert runs/others/model fashion-others-32 --half"
     ),
     notes="4000 steps of 32 images, about 35 minutes on one CPU core.",
 )

@@ -20,7 +20,8 @@ TOPS = Card(
     command=(
         "OMP_NUM_THREADS=1 minegan-zoo pretrain progan --images 'torchvision:FashionMNIST?root=DATA&classes=0,2,4,6' "
         "--set resolution=32 --set channels=1 --set z_dim=64 --set channel_base=512 --set channel_max=128 "
-        "--set source_lr=2e-3 --set critic_lr=2e-3 --set gamma=0.1 --steps 2750 --out runs/tops && "
+        "--set source_lr=2e-3 --set critic_lr=2e-3 --set gamma=0.1 "
+        "--set training.ema_rampup=0.05 --steps 2750 --out runs/tops && "
         "minegan-zoo convert runs/tops/model fashion-tops-32 --half"
     ),
     notes="2750 steps of 32 images, about 25 minutes on one CPU core.",

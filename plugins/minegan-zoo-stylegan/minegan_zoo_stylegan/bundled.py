@@ -27,7 +27,8 @@ SHOES = Card(
         "OMP_NUM_THREADS=1 minegan-zoo pretrain stylegan2 --images 'torchvision:FashionMNIST?root=DATA&classes=5,7,9' "
         "--set resolution=32 --set channels=1 --set z_dim=64 --set w_dim=64 --set mapping_layers=4 "
         "--set channel_base=512 --set channel_max=128 "
-        "--set source_lr=2e-3 --set critic_lr=2e-3 --set gamma=0.1 --steps 3000 --out runs/shoes && "
+        "--set source_lr=2e-3 --set critic_lr=2e-3 --set gamma=0.1 "
+        "--set training.ema_rampup=0.05 --steps 3000 --out runs/shoes && "
         "minegan-zoo convert runs/shoes/model fashion-shoes-32 --half"
     ),
     notes="3000 steps of 32 images, about 25 minutes on one CPU core.",
