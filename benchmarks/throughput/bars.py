@@ -58,8 +58,8 @@ BARS = (
         Bar(f"peak memory, {name}, 8 sources / 1", "sources", f"{name}, 8 sources, memory", most=1.3)
         for name in ("max", "candidates", "mixture")
     ),
-    Bar("trainer's overhead at 32x32, %", "training", "32x32, overhead", most=5.0),
-    Bar("trainer's overhead at 256x256, %", "training", "256x256, overhead", most=1.0),
+    Bar("trainer's overhead at 32x32 without pictures and watch, %", "training", "32x32, overhead", most=5.0),
+    Bar("trainer's overhead at 256x256 without pictures and watch, %", "training", "256x256, overhead", most=1.0),
     *(
         Bar(f"minegan-zoo {command} / hello-world", "startup", command, most=3.0)
         for command in ("--help, 0 more plugins", "--help, 100 more plugins", "list, 100 more plugins")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +46,12 @@ def bench_overhead(resolution: int, batch: int, quick: bool, tmp_path: Path, ben
 
     def taking_turns() -> None:
         for index in range(rounds):
-            turns: list[tuple[float, float]] = []
-
-            def turn(step: int, turns: list[tuple[float, float]] = turns) -> None:
-                turns.append(timed(bare.step))
-
+            turns = Turns(bare.step)
             out = tmp_path / str(index)
-            clock = run([source], target, steps=steps, batch=batch, out=out, training=settings, before_step=turn)
+            clock = run([source], target, steps=steps, batch=batch, out=out, training=settings, before_step=turns)
             pairs["ours"] += zip(clock.steps(), clock.processor(), strict=True)
-            pairs["bare"] += turns[WARMUP:]
-            walls = [wall for wall, _ in turns[WARMUP + 1 :]]
+            pairs["bare"] += turns.times[WARMUP:]
+            walls = [wall for wall, _ in turns.times[WARMUP + 1 :]]
             gaps = [whole - step - wall for whole, step, wall in zip(clock.whole(), clock.steps(), walls, strict=False)]
             step = clock.seconds()
             shares["look"].append(gaps.pop(look - 1) / (EVERY * step))
@@ -72,6 +69,16 @@ def bench_overhead(resolution: int, batch: int, quick: bool, tmp_path: Path, ben
     total = 100 * (within.cpu - 1) + percent["around"] + percent["state"]
     keep(Record(f"{case}, overhead", total, "%", note="the sum; within the updates by processor time"))
     keep(Record(f"{case}, pictures and watch every {EVERY} steps", percent["look"], "%", note="not in the sum"))
+
+
+class Turns:
+    """A call that is timed before every step."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self.call, self.times = call, list[tuple[float, float]]()
+
+    def __call__(self, step: int) -> None:
+        self.times.append(timed(self.call))
 
 
 class Bare:

@@ -35,13 +35,17 @@ NOTES = {
     "sampling": "Usual widths, random weights, batch 8, in one process; ratios are to float32 run eagerly.\n",
     "steps": (
         "The naive step (`benchmarks/throughput/naive.py`) keeps gradients through the generators' weights and through "
-        "every source; it has the same loss, networks, batch and optimizers; its gradients are asserted to be ours.\n"
+        "every source; it has the same loss, networks, batch and optimizers; its gradients are asserted to be ours. It "
+        "draws and scores anew for the miners; ours learn on the noise, and by the scores, of the critic's batch.\n"
     ),
     "sources": (
         "Copies of the bundled StyleGAN2, 32x32, batch 32, its own critic; time and memory of the selector's step over "
         "those of a step with one source.\n"
     ),
-    "training": "Around the updates by the clock of one run; within them against the same arithmetic written out.\n",
+    "training": (
+        "Within the updates against the same arithmetic written out, step by step in turn; around them by the run's "
+        "clock. Pictures and the watch, which look at the model, are a line of their own.\n"
+    ),
     "startup": "Processes in turn, each against a hello-world of typer and rich in the same round.\n",
     "checkpoints": "Against the bare tensors through safetensors, or in units of a training step.\n",
     "evaluation": "Bundled extractor, images of 32x32.\n",
