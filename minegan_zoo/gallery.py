@@ -1,6 +1,7 @@
 """What a run shows of its samples, always for the same base noise, and how it watches over few images.
 
-Evaluation and watch are injected. May import checkpoint, contracts, data, minegan, recorder and watch.
+Evaluation and watch are injected. May import checkpoint, contracts, data, minegan, modes, recorder,
+sources and watch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`MinedGAN`: sources + miners + selector as one generator.
 
-May import contracts, registry, sources and checkpoint.
+May import contracts, compiling, draws, modes, sources and saved.
 """
 
 from __future__ import annotations

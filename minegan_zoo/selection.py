@@ -1,6 +1,6 @@
 """Which pairs of source and base noise are run: proposed, scored without gradient, weighed by the selector.
 
-May import contracts and minegan.
+May import contracts, minegan and modes.
 """
 
 from __future__ import annotations
@@ -22,30 +22,28 @@ Score = Callable[[Tensor, Tensor | None], Tensor]
 
 @dataclass(frozen=True)
 class Proposal:
-    """A batch's base noise, and which sources are candidates for each u."""
+    """A batch's base noise, and which sources are candidates for each u; a step fills in the scores."""
 
     draw: Draw
     pairs: Tensor
     """Bool (sources, n)."""
+    open: bool
+    """Whether scores are to pick: not every u has one candidate."""
     scores: Tensor
     """(sources, n); -inf where nothing was scored, or not yet."""
-
-    @property
-    def open(self) -> bool:
-        """Whether some u has several candidates, so that scores are to pick."""
-        return bool((self.pairs.sum(0) != 1).any())
 
 
 def propose(model: MinedGAN, draw: Draw, rng: Generator, select: bool) -> Proposal:
     """The pairs to score. Without `select`, one source a u by the selector's probabilities."""
     count, n = len(model.sources), len(draw.u)
     if count == 1:
-        pairs = torch.ones(1, n, dtype=torch.bool, device=model.device)
+        pairs = torch.ones(1, n, dtype=torch.bool)
     elif not select:
-        pairs = one_hot(model.choose_sources(draw, rng), count).T.bool().to(model.device)
+        pairs = one_hot(model.choose_sources(draw, rng), count).T.bool()
     else:
-        pairs = model.selector.propose(n, rng).to(model.device)
-    return Proposal(draw, pairs, torch.full(pairs.shape, -torch.inf, device=model.device))
+        pairs = model.selector.propose(n, rng)
+    scores = torch.full(pairs.shape, -torch.inf, device=model.device)
+    return Proposal(draw, pairs.to(model.device), bool((pairs.sum(0) != 1).any()), scores)
 
 
 def run_scores(fakes: Fakes, scores: Tensor, shape: Sequence[int]) -> Tensor:

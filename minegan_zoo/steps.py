@@ -15,7 +15,7 @@ from torch import Generator, Tensor
 from torch.optim import Adam
 
 from minegan_zoo.batches import TargetBatches
-from minegan_zoo.contracts import Batch, Regulariser, Stage
+from minegan_zoo.contracts import Batch, MineganError, Regulariser, Stage
 from minegan_zoo.draws import Draw, Fakes, Made
 from minegan_zoo.method import Method
 from minegan_zoo.minegan import MinedGAN
@@ -54,7 +54,6 @@ class Steps:
         chosen = self.target.draw(n, self.rng)
         whole = self._draw(stage, step, self.target.labels_of(chosen))
         proposal = propose(model, whole, self.rng, stage.select)
-        picks = proposal.open
         penalised = updates % objective.penalty_every == 0
         facts = _Sums()
         seen = torch.zeros(n, device=model.device)  # scores of real images
@@ -63,7 +62,7 @@ class Steps:
             # what the selector shows the critic
             draw, share = whole.part(rows), len(rows) / n
             with self.processes.autocast():
-                fakes = self._seen_by_critic(draw, proposal, rows, picks)
+                fakes = self._shown_to_critic(stage, draw, proposal, rows)
                 # scores of both, augmented alike
                 real, labels = self._augment(self.target.images_of(chosen[rows])), draw.labels
                 fake, fake_labels = self._augment(fakes.images), None if labels is None else labels[fakes.row]
@@ -109,16 +108,16 @@ class Steps:
         else:
             drawn = self._draw(stage, step, self.target.labels_alone(n, self.rng))
             proposal = propose(model, drawn, self.rng, stage.select and stage.adversarial)
-        whole, picks = proposal.draw, proposal.open
+        whole = proposal.draw
         facts = _Sums()
         optimizer.zero_grad(set_to_none=True)
         for rows in self._pieces():
             # what the selector gives weight to, run with gradient
             draw, share = whole.part(rows), len(rows) / n
             with frozen(self.method.critic), self.processes.autocast():
-                if picks and proposal is not shown:
-                    proposal.scores[:, rows] = self._score(draw, proposal.pairs[:, rows])
-                weights = self._weights(proposal, rows, model.selector.miner_weights, picks)
+                if proposal is not shown:
+                    self._score(draw, proposal, rows)
+                weights = self._weights(proposal, rows, model.selector.miner_weights)
                 fakes = model.run(draw, weights, gradient=True)
                 labels = None if draw.labels is None else draw.labels[fakes.row]
                 fake_scores = torch.zeros(len(fakes.row), device=model.device)
@@ -133,7 +132,7 @@ class Steps:
                     loss = loss + terms
                 self.check_finite(loss, facts.values(), draw.u, fakes.images)
                 loss.backward()
-            if not picks:
+            if not proposal.open:
                 proposal.scores[:, rows] = run_scores(fakes, fake_scores, weights.shape)
         self.processes.sum_gradients(parameters_of(optimizer))
         optimizer.step()
@@ -149,22 +148,30 @@ class Steps:
                 yield rows
         yield pieces[-1]
 
-    def _seen_by_critic(self, draw: Draw, proposal: Proposal, rows: Tensor, picks: bool) -> Fakes:
-        """What the selector shows the critic; where scores pick it, of the very images that were scored."""
+    def _shown_to_critic(self, stage: Stage, draw: Draw, proposal: Proposal, rows: Tensor) -> Fakes:
+        """What the selector shows the critic; where scores pick it, the very images that were scored."""
         made: dict[int, Made] = {}
-        if picks:
-            proposal.scores[:, rows] = self._score(draw, proposal.pairs[:, rows], made)
-        weights = self._weights(proposal, rows, self.model.selector.critic_weights, picks)
-        return self.model.run(draw, weights, gradient=False, made=made)
+        self._score(draw, proposal, rows, made)
+        weights = self._weights(proposal, rows, self.model.selector.critic_weights)
+        # sources that normalise by batch statistics make other images of the winners alone, as the miner step will
+        return self.model.run(draw, weights, gradient=False, made=None if stage.batch_stats else made)
 
-    def _weights(self, proposal: Proposal, rows: Tensor, rule: Callable[[Tensor], Tensor], picks: bool) -> Tensor:
-        """(sources, m); where there is nothing to pick, of whatever is proposed."""
-        return rule(proposal.scores[:, rows]) if picks else proposal.pairs[:, rows].to(proposal.draw.u.dtype)
+    def _score(self, draw: Draw, proposal: Proposal, rows: Tensor, made: dict[int, Made] | None = None) -> None:
+        """Fill in the scores of some rows, where scores pick; however many are scored must not move the critic."""
+        if proposal.open:
+            with self._critic_as_it_was():
+                proposal.scores[:, rows] = self.model.score(self.scores, draw, proposal.pairs[:, rows], made)
 
-    def _score(self, draw: Draw, pairs: Tensor, made: dict[int, Made] | None = None) -> Tensor:
-        """How many sources are scored to find what to run must not move the critic."""
-        with self._critic_as_it_was():
-            return self.model.score(self.scores, draw, pairs, made)
+    def _weights(self, proposal: Proposal, rows: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:
+        """(sources, m): what to run of some rows. Raises MineganError where `rule` weighs what was not proposed."""
+        pairs = proposal.pairs[:, rows]
+        if not proposal.open:
+            return pairs.to(proposal.draw.u.dtype)
+        weights = rule(proposal.scores[:, rows])
+        if bool((weights > 0).logical_and(~pairs).any()):
+            name = type(self.model.selector).__name__
+            raise MineganError(f"the selector {name} gives weight to pairs of source and noise that it did not propose")
+        return weights
 
     @contextmanager
     def _critic_as_it_was(self) -> Iterator[None]:

@@ -153,14 +153,15 @@ class Selector(ABC):
 
     @abstractmethod
     def critic_weights(self, scores: Tensor) -> Tensor:
-        """(S, n), columns on the simplex: what the critic sees. Zero = the pair is not run with gradient."""
+        """(S, n), columns on the simplex: what the critic sees. Zero = the pair is not run; -inf gets no weight."""
 
     def miner_weights(self, scores: Tensor) -> Tensor:
         """(S, n), columns on the simplex: what the miners see. Default: what the critic sees."""
         return self.critic_weights(scores)
 
     def update(self, scores: Tensor) -> None:  # noqa: B027 - a selector without learning has nothing to do
-        """Learn from the scores of one step: those that picked its sources, or else the miner step's own."""
+        """Learn from a step: from the scores by which the critic's last batch was picked or, where nothing was picked,
+        those of the images that the miner step ran."""
 
     def observe(self, u: Tensor, scores: Tensor) -> None:
         """The same scores with the base noise (n, noise_dim) that they belong to. Default: `update`."""
