@@ -109,10 +109,10 @@ def fixed(num_sources: int, *, probabilities: tuple[float, ...] = ()) -> Selecto
 def mixture(
     num_sources: int,
     *,
-    rate: float = 0.1,
+    rate: float = 0.2,
     entropy: float = 0.02,
     floor: float = 0.1,
-    warmup: int = 40,
+    warmup: int = 10,
     memory: float = 0.9,
     sharpness: float = 2.0,
     drop_below: float = 0.3,
