@@ -149,6 +149,13 @@ def test_mixture_settles_on_the_best_source_and_drops_the_rest_for_good() -> Non
     assert selector.propose(1000, rng).sum(1).tolist() == [0, 1000, 0]
 
 
+def test_by_default_mixture_settles_while_a_short_run_mines() -> None:
+    mining, _ = mz.strategies.create("minegan").stages(400)
+    selector = mz.selectors.create("mixture", 3)
+    play(selector, torch.tensor([0.0, 3.0, 0.0]), mining.steps)
+    assert selector.probabilities()[1] > 0.9
+
+
 def test_mixture_of_many_equal_sources_keeps_them() -> None:
     selector = mz.selectors.create("mixture", 16)
     rng = Generator().manual_seed(0)
