@@ -1,6 +1,6 @@
 """Model -> samples -> features -> records: every number says how it was measured, and whether training saw its images.
 
-May import contracts, data, samplers, metrics and extractors.
+May import contracts, data, minegan, samplers, metrics and extractors.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch import Tensor
 from minegan_zoo.contracts import GeneratorSource, MineganError
 from minegan_zoo.data import ImageSet, load_images
 from minegan_zoo.metrics import METRICS, Evidence, Metric
+from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.samplers import Sampler, SourceSampler, draw_uint8, image_of
 
 if TYPE_CHECKING:
@@ -90,19 +91,21 @@ def evaluate(
     `model` is a mined model or anything else that samples, a source as it is, or a tensor of images, (n, C, H, W),
     float in [-1, 1] or uint8; `images` is anything that `load_images` reads, brought to the model's form. By default as
     many samples as there are real images, and at least 1000. `training` are the training images (or, where only the
-    overlap is to be checked, `training_digests` their `image_digests()`): real images among them are refused, unless
-    `allow_training` is set, and then the metrics are named `fid_train` and so on. `classes` are the target's, by name
-    or index, for `class_accuracy`; `checkpoint` says which weights these are; `device` is the extractor's.
+    overlap is to be checked, `training_digests` their `image_digests()`); a mined model remembers its own. Real images
+    among them are refused, unless `allow_training` is set, and then the metrics are named `fid_train` and so on.
+    `classes` are the target's, by name or index, for `class_accuracy`; `checkpoint` says which weights these are;
+    `device` is the extractor's.
     Raises MineganError for unknown names, too few images, samples that are not finite, or what a metric needs and
     nobody gave.
     """
     from minegan_zoo.extractors import LPIPS, load_extractor
 
     wanted = _chosen(metrics)
+    remembered = model.trained_on if isinstance(model, MinedGAN) else frozenset()
     model = SourceSampler(model) if isinstance(model, GeneratorSource) else model
     real = load_images(images, image_of(model, seed))
     train = None if training is None else load_images(training, real.image)
-    digests = training_digests | (train.image_digests() if train else frozenset())
+    digests = training_digests | remembered | (train.image_digests() if train else frozenset())
     trained_on = _overlap(real, digests, allow_training)
     _check_needs(wanted, train, trained_on)
     count = samples or (len(model) if isinstance(model, Tensor) else max(1000, len(real)))

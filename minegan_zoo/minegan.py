@@ -80,6 +80,7 @@ class MinedGAN(nn.Module):
         self._unmined: dict[int, frozenset[str]] = {}
         self._compiled: dict[int, Callable[[Code], Tensor]] = {}
         self.recipe: Recipe | None = None
+        self.trained_on: frozenset[str] = frozenset()  # digests of the training images, as `ImageSet` gives them
 
     @property
     def sources(self) -> list[GeneratorSource]:

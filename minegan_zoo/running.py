@@ -55,6 +55,7 @@ def run(
     check_trackers(config.training.trackers)
     assembly = parts.assemble(config, target, test, sources)
     model, processes = resume_or_start(assembly, out, quiet=quiet)
+    model.trained_on = assembly.target.image_digests()
     if out is not None and processes.is_main:
         save_model(model, out / MODEL)
         write_report(out)

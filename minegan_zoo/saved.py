@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -78,6 +79,7 @@ def write_model(model: MinedGAN, folder: Path) -> None:
         kind = {"mined": isinstance(source, MinedSource), "dropped": isinstance(source, DroppedSource)}
         sources.append({**dataclasses.asdict(origin), **kind, "image": dataclasses.asdict(source.image)})
     tensors = {f"{part}/{name}": t.contiguous() for part, m in parts.items() for name, t in m.state_dict().items()}
+    tensors |= {f"trained_on/{form}": rows for form, rows in _packed(model.trained_on).items()}
     try:
         save_file(tensors, folder / PARTS)
     except SafetensorError as error:
@@ -119,6 +121,7 @@ def load_model(reference: str) -> MinedGAN:
     model = MinedGAN(sources, miners, selector, image, facts["noise_dim"], critic, facts["class_names"])
     model.recipe = recipe
     parts = _read_parts(folder / PARTS)
+    model.trained_on = _unpacked(parts.pop("trained_on", {}), folder)
     for name, module in {f"miners/{i}": m for i, m in enumerate(model.miner_modules)}.items():
         load_strict(module, parts.pop(name, {}), f"{name} of {folder}")
     load_strict(model.selector_module, parts.pop("selector", {}), f"the selector of {folder}")
@@ -153,6 +156,20 @@ def _open(folder: Path, origin: Mapping[str, Any]) -> GeneratorSource:
         source.loaded_from = loaded_from
         return source
     return open_source(folder, loaded_from)
+
+
+def _packed(digests: frozenset[str]) -> dict[str, Tensor]:
+    """Form of the images ("3x256") -> uint8 (N, 32), their sha256 in order."""
+    found: dict[str, list[list[int]]] = {}
+    for form, _, digest in (each.partition(":") for each in sorted(digests)):
+        found.setdefault(form, []).append(list(bytes.fromhex(digest)))
+    return {form: torch.tensor(rows, dtype=torch.uint8) for form, rows in found.items()}
+
+
+def _unpacked(packed: Mapping[str, Tensor], folder: Path) -> frozenset[str]:
+    if any(rows.dtype != torch.uint8 or rows.dim() != 2 for rows in packed.values()):
+        raise MineganError(f"the digests of training images in {folder / PARTS} are damaged: fetch the model again")
+    return frozenset(f"{form}:{bytes(row).hex()}" for form, rows in packed.items() for row in rows.tolist())
 
 
 def _recipe_of(model: MinedGAN) -> Recipe:

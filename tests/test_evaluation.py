@@ -279,3 +279,19 @@ def test_mistakes_say_what_to_do() -> None:
             evaluate(pixels(5, 1), pixels(5, 2), metrics=("class_accuracy",), classes=classes)
     with pytest.raises(MineganError, match="pixels is no classifier"):
         evaluate(pixels(5, 1), pixels(5, 2), metrics=("inception_score",), extractor="pixels")
+
+
+def test_a_mined_model_remembers_what_it_was_trained_on(tmp_path: Path) -> None:
+    target, others = pixels(12, 3), pixels(12, 4)
+    mz.mine(
+        ["progan.tiny"], target, steps=2, batch=4, out=tmp_path / "run", labels=False,
+        options={"training.fid_samples": 0, "training.watch_every": 0},
+    )  # fmt: skip
+    model = mz.MinedGAN.load(tmp_path / "run")
+    assert len(model.trained_on) == 12
+    with pytest.raises(MineganError, match="12 of 12 real images of tensor were trained on"):
+        evaluate(model, target, samples=12)
+    assert evaluate(model, target, samples=12, allow_training=True)["fid_train"].trained_on == 12
+    assert evaluate(model, others, samples=12)["fid"].trained_on == 0
+    model.save(tmp_path / "copy")
+    assert mz.MinedGAN.load(tmp_path / "copy").trained_on == model.trained_on

@@ -58,9 +58,9 @@ IMPORTS = {
     "provenance": "run_folder settings results wording account",
     "report": "run_folder results wording account curves provenance",
     "samplers": "contracts data",
-    "evaluation": "contracts metrics data extractors samplers",
     "modes": "",
     "minegan": "contracts compiling sources draws modes saved",
+    "evaluation": "contracts metrics data extractors samplers minegan",
     "mined_source": "contracts registry sources adoption minegan",
     "saved": "contracts options registry atomic weights run_folder sources adoption minegan mined_source",
     "averages": "minegan",
@@ -74,9 +74,9 @@ IMPORTS = {
     ),
     "running": (
         "contracts registry atomic stopping run_folder compiling sources processes trackers recorder config "
-        "data batches watch extractors report evaluation minegan saved gallery assembly trainer"
+        "data batches watch extractors report minegan evaluation saved gallery assembly trainer"
     ),
-    "api": "contracts run_folder config evaluation minegan saved running",
+    "api": "contracts run_folder config minegan evaluation saved running",
     "sampling": "contracts sources recorder samplers minegan saved assembly api",
     "commands": "contracts registry config converting demo running api sampling",
     "cli": "contracts commands",

@@ -22,7 +22,9 @@ def evaluate(
     samples: Annotated[
         int | None, typer.Option("-n", "--samples", min=2, help="By default as many as real images, at least 1000.")
     ] = None,
-    training: Annotated[str | None, typer.Option(help="The training images: real ones among them are refused.")] = None,
+    training: Annotated[
+        str | None, typer.Option(help="More training images than a run remembers: real ones among them are refused.")
+    ] = None,
     allow_training: Annotated[
         bool, typer.Option("--allow-training", help="Measure on training images all the same, as fid_train and so on.")
     ] = False,
