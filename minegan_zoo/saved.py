@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -137,9 +138,20 @@ def build_miner(recipe: Recipe, source: GeneratorSource, noise_dim: int, num_cla
     if isinstance(source, DroppedSource):
         return nn.Identity()
     entry = registry.miners.entry(recipe.miner)
-    latents = {name: source.latents[name] for name in key_set(source, entry.spaces)[1]}
+    try:
+        latents = {name: source.latents[name] for name in key_set(source, entry.spaces)[1]}
+    except MineganError as error:
+        raise MineganError(f"{error}; miners that fit it: {', '.join(_fitting_miners(source))}") from error
     classes = {"num_classes": num_classes} if num_classes and takes_classes(recipe.miner) else {}
     return registry.miners.create(recipe.miner, latents, noise_dim, **{**recipe.miner_options, **classes})
+
+
+def _fitting_miners(source: GeneratorSource) -> Iterator[str]:
+    """The miners whose latent spaces the source has."""
+    for name in registry.miners.list():
+        with suppress(MineganError):
+            key_set(source, registry.miners.entry(name).spaces)
+            yield name
 
 
 def takes_classes(miner: str) -> bool:

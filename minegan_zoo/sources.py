@@ -180,7 +180,7 @@ def key_set(source: GeneratorSource, spaces: Sequence[str] = ()) -> tuple[frozen
             return keys, tuple(name for name in source.latents if any(name in names for names in found))
     name = source.loaded_from.name if source.loaded_from else type(source).__name__
     raise MineganError(
-        f"{name} has no latent spaces {' and '.join(spaces)}, only {', '.join(source.latents)}: choose another miner"
+        f"{name} has no latent spaces {' and '.join(spaces)}, only {', '.join(source.latents)}"
     )
 
 
