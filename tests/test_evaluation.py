@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest

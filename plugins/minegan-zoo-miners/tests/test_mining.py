@@ -63,5 +63,5 @@ def test_labelled_without_classes_says_what_to_do(target: Path) -> None:
 
 
 def test_a_source_without_the_space_is_refused(target: Path) -> None:
-    with pytest.raises(MineganError, match="has no latent spaces w.*miners that fit it: .*mlp"):
+    with pytest.raises(MineganError, match=r"has no latent spaces w.*miners that fit it: .*mlp"):
         mz.mine("progan.tiny", target / "dark", miner="w", steps=2, batch=4)
