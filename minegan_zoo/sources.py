@@ -179,9 +179,7 @@ def key_set(source: GeneratorSource, spaces: Sequence[str] = ()) -> tuple[frozen
         if all(found):
             return keys, tuple(name for name in source.latents if any(name in names for names in found))
     name = source.loaded_from.name if source.loaded_from else type(source).__name__
-    raise MineganError(
-        f"{name} has no latent spaces {' and '.join(spaces)}, only {', '.join(source.latents)}"
-    )
+    raise MineganError(f"{name} has no latent spaces {' and '.join(spaces)}, only {', '.join(source.latents)}")
 
 
 def code_from_noise(
