@@ -30,14 +30,17 @@ makes grey images, and its filter exists as a CUDA kernel only: on a CPU torch's
 A network's share of its products alone is the time of its convolutions and matrix products, run one after another on
 prepared inputs, over the time of the whole: what is left of 1 is all that better code around them could still gain.
 """
+STEPS = """\
+The naive step (`benchmarks/throughput/naive.py`) keeps gradients through the generators' weights and through every
+source; it has the same loss, networks, batch and optimizers, and its gradients are asserted to be ours. It draws and
+scores anew for the miners; ours learn on the noise, and by the scores, of the critic's batch. That is neutral in
+quality: on validation images of two targets of three sources each, two seeds (`minegan-noft`, `max`, 200 updates), the
+means of FID, KID, precision and recall were 15.2, 2.01, 0.52, 0.25 with reuse and 15.6, 2.06, 0.52, 0.27 without.
+"""
 NOTES = {
     "peers": PEERS,
     "sampling": "Usual widths, random weights, batch 8, in one process; ratios are to float32 run eagerly.\n",
-    "steps": (
-        "The naive step (`benchmarks/throughput/naive.py`) keeps gradients through the generators' weights and through "
-        "every source; it has the same loss, networks, batch and optimizers; its gradients are asserted to be ours. It "
-        "draws and scores anew for the miners; ours learn on the noise, and by the scores, of the critic's batch.\n"
-    ),
+    "steps": STEPS,
     "sources": (
         "Copies of the bundled StyleGAN2, 32x32, batch 32, its own critic; time and memory of the selector's step over "
         "those of a step with one source.\n"
