@@ -27,7 +27,7 @@ class MinedSource(nn.Module, GeneratorSource):
             raise MineganError("this model was made without mining: use its source itself")
         self.inner = model.source_modules[index]
         self.miner = model.miner_modules[index]
-        self.recipe = model.recipe
+        self.recipe, self.trained_on = model.recipe, model.trained_on
         self.canonical, self.class_names = model.image, model.class_names
         self.noise_dim = model.noise_dim
         self.image, self.lr_scale = self._source.image, self._source.lr_scale
@@ -75,6 +75,7 @@ class MinedSource(nn.Module, GeneratorSource):
         critic = critic or self.own_critic()
         miner: Miner = self.miner  # type: ignore[assignment]
         model = MinedGAN([self._source], [miner], selector, self.canonical, self.noise_dim, critic, self.class_names)
+        model.trained_on = self.trained_on
         if self.recipe is not None:
             adopted = 0 if self._critic_is_source else None
             model.recipe = replace(self.recipe, selector="max", selector_options={}, adopted=adopted)

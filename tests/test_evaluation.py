@@ -25,6 +25,8 @@ from minegan_zoo.data import load_images, to_float
 from minegan_zoo.evaluation import MetricRecord, evaluate
 from minegan_zoo.extractors import BUNDLED, BUNDLED_SHA256, LPIPS, load_extractor, register_extractors
 from minegan_zoo.extractors.models import LpipsExtractor
+from minegan_zoo.mined_source import MinedSource
+from minegan_zoo.saved import open_any
 from minegan_zoo.watch import Watch
 
 
@@ -294,5 +296,7 @@ def test_a_mined_model_remembers_what_it_was_trained_on(tmp_path: Path) -> None:
         evaluate(model, target, samples=12)
     assert evaluate(model, target, samples=12, allow_training=True)["fid_train"].trained_on == 12
     assert evaluate(model, others, samples=12)["fid"].trained_on == 0
-    model.save(tmp_path / "copy")
+    (source,) = open_any(str(tmp_path / "run"))
+    assert isinstance(source, MinedSource)
+    source.as_model().save(tmp_path / "copy")
     assert mz.MinedGAN.load(tmp_path / "copy").trained_on == model.trained_on
