@@ -117,7 +117,7 @@ def mixture(
     sharpness: float = 2.0,
     drop_below: float = 0.3,
     patience: int = 40,
-    pool: int = 4,
+    pool: int = 3,
 ) -> Selector:
     """A learned mixture: draws one source per u, so a step costs no more with more sources."""
     from minegan_zoo.builtin.selectors import Mixture
@@ -129,7 +129,7 @@ def candidates(
     num_sources: int,
     *,
     count: int = 2,
-    pool: int = 4,
+    pool: int = 3,
     explore: float = 0.1,
     draws: int = 1000,
     drop_below: float = 0.1,
