@@ -68,8 +68,13 @@ def configure(spec: Spec, protocol: Protocol, cache: Path) -> RunConfig:
 
 
 def settings_of(spec: Spec, protocol: Protocol) -> str:
-    """What of its configuration a run's numbers depend on: not where sources lie, nor how often it is recorded."""
+    """What of its configuration a run's numbers depend on.
+
+    Not where sources lie, nor how often it is recorded; nor the selector, where there is one source.
+    """
     config = configure(spec, protocol, Path())
+    if len(config.sources) == 1:
+        config = dataclasses.replace(config, selector=Choice("fixed"))
     return dataclasses.replace(config, sources=(), training=config.training.computed()).to_toml()
 
 
