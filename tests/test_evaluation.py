@@ -286,10 +286,8 @@ def test_mistakes_say_what_to_do() -> None:
 
 def test_a_mined_model_remembers_what_it_was_trained_on(tmp_path: Path) -> None:
     target, others = pixels(12, 3), pixels(12, 4)
-    mz.mine(
-        ["progan.tiny"], target, steps=2, batch=4, out=tmp_path / "run", labels=False,
-        options={"training.fid_samples": 0, "training.watch_every": 0},
-    )  # fmt: skip
+    quiet = {"training.fid_samples": 0, "training.watch_every": 0}
+    mz.mine(["progan.tiny"], target, steps=2, batch=4, out=tmp_path / "run", options=quiet)
     model = mz.MinedGAN.load(tmp_path / "run")
     assert len(model.trained_on) == 12
     with pytest.raises(MineganError, match="12 of 12 real images of tensor were trained on"):

@@ -216,7 +216,7 @@ def test_candidates_are_so_many_different_sources_a_u_from_a_small_pool(count: i
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_candidates_find_how_often_each_source_is_the_best_of_all(count: int) -> None:
     means = torch.tensor([0.0, 1.0, 2.0, -1.0])
-    selector = mz.selectors.create("candidates", 4, count=count, draws=4000, drop_below=0)
+    selector = mz.selectors.create("candidates", 4, count=count, pool=max(3, count), draws=4000, drop_below=0)
     play(selector, means, 400)
     torch.testing.assert_close(selector.probabilities(), means.softmax(0), atol=0.04, rtol=0)
 
