@@ -60,7 +60,7 @@ def test_bf16_trains_to_nearly_the_same_samples(source: str, tmp_path: Path, mon
     assert len(facts) > 16 and all(map(math.isfinite, facts))
     images = model.sample(16, seed=0)
     assert images.dtype == torch.float32
-    assert 0 < (images - expected).abs().mean() < 0.02 * expected.std()
+    assert 0 < (images - expected).abs().mean() < 0.05 * expected.std(), "another seed's are 1.2 away"
 
 
 @pytest.mark.parametrize("source", SOURCES)

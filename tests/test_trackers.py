@@ -18,7 +18,7 @@ import minegan_zoo as mz
 from minegan_zoo.recorder import read_events
 
 SOURCES = ["progan.tiny", "biggan.tiny"]
-SETTINGS = {"fid_samples": 0, "log_every": 1, "watch_every": 2, "state_every": 2, "miner.width": 8}
+SETTINGS = {"fid_samples": 0, "log_every": 1, "watch_every": 2, "state_every": 2, "miner.width": 8, "mine_share": 1 / 3}
 
 
 class Stop(Exception):
