@@ -176,8 +176,8 @@ class Protocol:
 GARMENT_MULTI, DIGIT_MULTI = MULTI[:3], MULTI[3:]
 CORE = (
     Block(OFF, ("minegan", "transfergan", "scratch"), (100, 10, 1000)),
-    Block(GARMENT_MULTI, ("minegan",)),
-    Block(GARMENT_MULTI, ("minegan",), alone=True),
+    Block(GARMENT_MULTI, ("minegan", "minegan-noft")),
+    Block(GARMENT_MULTI, ("minegan", "minegan-noft"), alone=True),
     Block(("digits-on",), ("minegan-noft",)),
     Block(("digits-off",), (*OWN, *RIVALS)),
 )

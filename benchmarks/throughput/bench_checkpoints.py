@@ -12,7 +12,7 @@ import minegan_zoo as mz
 from minegan_zoo.sources import save_source
 from throughput.networks import TARGET, bundled
 from throughput.results import Keep, Record, record_of
-from throughput.runs import WARMUP, run
+from throughput.runs import WARMUP, options, run
 from throughput.timing import Measure, ratio
 
 
@@ -48,7 +48,7 @@ def bench_run(quick: bool, tmp_path: Path, measure: Measure, keep: Keep) -> None
 
     def resume() -> None:  # finished: opens the state, trains nothing, writes the model again
         mz.mine(source, TARGET, strategy="minegan-noft", selector="max", objective="hinge", batch=32, out=out,
-                steps=(2 if quick else 10) + WARMUP, options={"training.fid_samples": 0})  # fmt: skip
+                steps=(2 if quick else 10) + WARMUP, options=options("minegan-noft"))  # fmt: skip
 
     rivals = {
         "save the model": lambda: model.save(tmp_path / f"model-{next(folders)}"),

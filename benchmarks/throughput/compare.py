@@ -24,11 +24,7 @@ def regressions(old: Mapping[str, Group], new: Mapping[str, Group], tolerance: f
     for name in sorted(old.keys() & new.keys()):
         for now in new[name].records:
             before = old[name].value(now.case)
-            if (
-                before is not None
-                and now.unit in ("x", "share", "%", "packages", "steps")
-                and _worse(before, now, tolerance)
-            ):
+            if before is not None and now.unit in COMPARABLE and _worse(before, now, tolerance):
                 yield f"{name}: {now.case}: {before.value:.3g} -> {now.value:.3g} {now.unit}"
     for bar in BARS:
         was, found = bar.found(old), bar.found(new)

@@ -83,17 +83,23 @@ def run(
 
         return call
 
-    settings = {"fid_samples": 0, "watch_every": 0} | dict(training or {})
-    options: dict[str, Any] = {f"training.{name}": value for name, value in settings.items()}
-    # bare arithmetic has no regularisers
-    plain = {"strategy.code_prior": 0.0} if strategy == "minegan-noft" else {}
-    quiet = {"selector.draws": 32} if selector in ("max", "candidates") and len(sources) > 1 else {}
     with (
         mock.patch.object(Steps, "critic", timed(clock.critic, critic)),
         mock.patch.object(Steps, "miner", timed(clock.miner, miner)),
     ):
         mz.mine(
             list(sources), target, strategy=strategy, selector=selector, objective=objective, steps=steps + WARMUP,
-            batch=batch, out=out, options=options | plain | quiet,
+            batch=batch, out=out, options=options(strategy, selector if len(sources) > 1 else "", training),
         )  # fmt: skip
     return clock
+
+
+def options(strategy: str, selector: str = "", training: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Of a run that is timed: what looks at the model is off, unless `training` sets it, and so are regularisers."""
+    settings = {"fid_samples": 0, "watch_every": 0} | dict(training or {})
+    found: dict[str, Any] = {f"training.{name}": value for name, value in settings.items()}
+    if strategy == "minegan-noft":  # bare arithmetic has no regularisers
+        found["strategy.code_prior"] = 0.0
+    if selector in ("max", "candidates"):
+        found["selector.draws"] = 32
+    return found
