@@ -182,6 +182,12 @@ def test_every_method_has_as_many_trials_one_of_which_are_its_defaults() -> None
             assert len(ratios) == 1 and ratios <= set(FACTORS)
 
 
+def test_only_mining_is_tuned_on_what_its_source_has_seen() -> None:
+    kinds = {spec.method: TASKS[spec.task].kind for spec in tuning_specs(PROTOCOL)}
+    assert {method for method, kind in kinds.items() if kind == "on"} == {"minegan-noft"}
+    assert set(kinds.values()) == {"on", "off"}
+
+
 def test_tuning_takes_the_best_finished_trial(tmp_path: Path) -> None:
     places = Places(tmp_path, tmp_path, tmp_path / "results", tmp_path)
     specs = [spec for spec in tuning_specs(PROTOCOL) if spec.method in ("ewc", "genda")]
