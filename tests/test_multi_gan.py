@@ -73,7 +73,10 @@ def test_a_run_can_ask_for_winners(tmp_path: Path) -> None:
 
 def test_sources_that_lose_for_long_leave_memory_and_the_model_folder(tmp_path: Path) -> None:
     options = {**QUICK, "warmup": 0, "rate": 30.0, "floor": 0.0, "patience": 2, "drop_below": 0.9, "log_every": 1}
-    model = mz.mine(unlike_sources(), images(), critic="conv", steps=16, batch=6, out=tmp_path / "run", options=options)
+    model = mz.mine(
+        unlike_sources(), images(), selector="mixture", critic="conv", steps=16, batch=6, out=tmp_path / "run",
+        options=options,
+    )  # fmt: skip
     dropped = [index for index, source in enumerate(model.sources) if isinstance(source, DroppedSource)]
     assert dropped, "the mixture settles at once at this rate"
     folder = tmp_path / "run" / "model"

@@ -74,7 +74,7 @@ METHODS: Mapping[str, Method] = {
     **{
         f"{name}/{selector}": Method(name, {"selector": selector})
         for name in ("minegan", "minegan-noft")
-        for selector in ("max", "softmax", "candidates", "uniform")
+        for selector in ("mixture", "softmax", "candidates", "uniform")
     },
 }
 
@@ -176,7 +176,7 @@ class Protocol:
 GARMENT_MULTI, DIGIT_MULTI = MULTI[:3], MULTI[3:]
 CORE = (
     Block(OFF, ("minegan", "transfergan", "scratch"), (100, 10, 1000)),
-    Block(GARMENT_MULTI, ("minegan", "minegan-noft")),
+    Block(GARMENT_MULTI, ("minegan", "minegan-noft", "minegan/mixture")),
     Block(GARMENT_MULTI, ("minegan", "minegan-noft"), alone=True),
     Block(("digits-on",), ("minegan-noft",)),
     Block(("digits-off",), (*OWN, *RIVALS)),
