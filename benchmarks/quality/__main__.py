@@ -103,10 +103,9 @@ def _tune(name: str, protocol: Protocol, places: Places, arguments: argparse.Nam
     missing = [spec for spec in specs if not is_done(spec, protocol, places)]
     failed = _carry_out(name, protocol, places, missing, arguments.jobs)
     for method, found in summarise(protocol, places)["methods"].items():
-        best = found["trials"][0]
-        print(
-            f"{method:14} {len(found['trials'])} trials, FID {best['fid']:.2f} with {best['rates'] or 'its defaults'}"
-        )
+        chosen = found["chosen"]
+        rates = chosen["rates"] or "its defaults"
+        print(f"{method:14} {len(found['trials'])} trials, FID {chosen['fid']:.2f} with {rates}")
     return failed
 
 

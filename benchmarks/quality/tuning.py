@@ -21,6 +21,8 @@ FILE = "tuning.json"
 TASK, SEEN, SHOTS, SEEDS = "digits-off", "digits-on", 100, (100,)
 FACTORS = (0.3, 1.0, 3.0)
 """Of the rates of what a method adapts; the critic's is the same for all methods."""
+MARGIN = 0.1
+"""By what part of its FID a trial must beat the defaults to replace them: one seed is no surer."""
 CRITIC = "critic_lr"
 TUNED = (*OWN, *BASELINES, *RIVALS)
 
@@ -72,8 +74,11 @@ def summarise(protocol: Protocol, places: Places) -> dict[str, Any]:
     for name, rows in found.items():
         table = [_mean([row for row in rows if row["trial"] == trial]) for trial in {row["trial"] for row in rows}]
         table.sort(key=lambda row: row["fid"])
-        done = len(rows) == wanted[name]
-        methods[name] = {"task": task_of(name), "rates": table[0]["rates"] if done else None, "trials": table}
+        chosen = next((row for row in table if not row["rates"]), table[0])
+        if table[0]["fid"] < (1 - MARGIN) * chosen["fid"]:
+            chosen = table[0]
+        rates = chosen["rates"] if len(rows) == wanted[name] else None
+        methods[name] = {"task": task_of(name), "rates": rates, "chosen": chosen, "trials": table}
     summary = {"shots": SHOTS, "seeds": SEEDS, "factors": FACTORS, "methods": methods}
     places.results.mkdir(parents=True, exist_ok=True)
     (places.results / FILE).write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
