@@ -97,11 +97,15 @@ def _run(name: str, protocol: Protocol, places: Places, arguments: argparse.Name
 
 def _tune(name: str, protocol: Protocol, places: Places, arguments: argparse.Namespace) -> int:
     from .performing import is_done
-    from .tuning import summarise, tuning_specs
+    from .tuning import is_due, summarise, tuning_specs
 
     specs = [spec for spec in tuning_specs(protocol) if fnmatch.fnmatchcase(spec.name, arguments.only)]
-    missing = [spec for spec in specs if not is_done(spec, protocol, places)]
-    failed = _carry_out(name, protocol, places, missing, arguments.jobs)
+    failed = 0
+    while not failed:  # what is done can make more trials due
+        due = [spec for spec in specs if is_due(spec, protocol, places) and not is_done(spec, protocol, places)]
+        if not due:
+            break
+        failed = _carry_out(name, protocol, places, due, arguments.jobs)
     for method, found in summarise(protocol, places)["methods"].items():
         chosen = found["chosen"]
         rates = chosen["rates"] or "its defaults"

@@ -1,4 +1,4 @@
-"""Every strategy's learning rates in equally many trials, multiples of its defaults, by FID on validation images.
+"""Every strategy's learning rates on one grid, multiples of its defaults, by FID on validation images.
 
 Digits only, with shots that the report does not use; what is chosen holds for every task and data set. What cannot
 change its sources is tuned on a target that they have seen, all else on one that is new to them.
@@ -19,8 +19,9 @@ from .protocol import BASELINES, METHODS, OWN, RIVALS, Protocol, Rates, Spec
 
 FILE = "tuning.json"
 TASK, SEEN, SHOTS, SEEDS = "digits-off", "digits-on", 100, (100,)
-FACTORS = (0.3, 1.0, 3.0)
-"""Of the rates of what a method adapts; the critic's is the same for all methods."""
+FACTORS = (0.3, 1.0, 3.0, 10.0)
+"""Of the rates of what a method adapts; the critic's is the same for all methods. The last is tried where the one
+before is the best, so that no method's best lies at the edge of the first three."""
 MARGIN = 0.1
 """By what part of its FID a trial must beat the defaults to replace them: one seed is no surer."""
 CRITIC = "critic_lr"
@@ -48,13 +49,31 @@ def trials(strategy: str, factors: Sequence[float] = FACTORS) -> list[dict[str, 
 
 
 def tuning_specs(protocol: Protocol) -> list[Spec]:
-    """One a trial and seed."""
+    """One a trial and seed; whether the last factor's are due shows when the others are done."""
     return [
         Spec(task_of(name), name, SHOTS, seed, protocol.updates, "", tuple(sorted(rates.items())), "validation", trial)
         for name in TUNED
         for trial, rates in enumerate(trials(METHODS[name].strategy))
         for seed in SEEDS
     ]
+
+
+def is_due(spec: Spec, protocol: Protocol, places: Places) -> bool:
+    """Whether the trial is to be run, by the method's other results."""
+    last = len(FACTORS) - 1
+    if spec.trial < last:
+        return True
+    same = [each for each in tuning_specs(protocol) if each.method == spec.method and each.trial < last]
+    if not all(is_done(each, protocol, places) for each in same):
+        return False
+    fids = [[_read(each, places)["fid"] for each in same if each.trial == trial] for trial in range(last)]
+    return min(fids, key=fmean) is fids[-1]
+
+
+def _read(spec: Spec, places: Places) -> dict[str, float]:
+    """A finished trial's metrics."""
+    result = json.loads(result_path(spec, places).read_text("utf-8"))
+    return {name: record["value"] for name, record in result["spaces"][0]["metrics"].items()}
 
 
 def summarise(protocol: Protocol, places: Places) -> dict[str, Any]:
@@ -64,12 +83,11 @@ def summarise(protocol: Protocol, places: Places) -> dict[str, Any]:
     """
     found: dict[str, list[dict[str, Any]]] = {}
     wanted: dict[str, int] = {}
-    for spec in tuning_specs(protocol):
+    for spec in (spec for spec in tuning_specs(protocol) if is_due(spec, protocol, places)):
         wanted[spec.method] = wanted.get(spec.method, 0) + 1
         if is_done(spec, protocol, places):
-            result = json.loads(result_path(spec, places).read_text("utf-8"))
-            values = {name: record["value"] for name, record in result["spaces"][0]["metrics"].items()}
-            found.setdefault(spec.method, []).append({"trial": spec.trial, "rates": dict(spec.rates), **values})
+            facts = {"trial": spec.trial, "rates": dict(spec.rates), **_read(spec, places)}
+            found.setdefault(spec.method, []).append(facts)
     methods = {}
     for name, rows in found.items():
         table = [_mean([row for row in rows if row["trial"] == trial]) for trial in {row["trial"] for row in rows}]
