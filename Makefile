@@ -20,10 +20,15 @@ $(STAMP): pyproject.toml constraints.txt $(PACKAGES)
 demo: install
 	$(BIN)/minegan-zoo demo --out runs/demo
 
-bench: install peers
-	$(BIN)/python -m pytest -c benchmarks/throughput/pytest.ini $(if $(QUICK),--quick) \
-		$(if $(GROUP),$(foreach name,$(GROUP),benchmarks/throughput/bench_$(name).py),benchmarks/throughput)
-	$(if $(QUICK),,$(MAKE) bench-report)
+BENCHES := $(patsubst benchmarks/throughput/bench_%.py,%,$(wildcard benchmarks/throughput/bench_*.py))
+CHOSEN := $(or $(GROUP),$(BENCHES))
+FAST := $(filter-out 0,$(QUICK))
+
+bench: install $(if $(filter peers,$(CHOSEN)),peers)
+	$(if $(filter-out $(BENCHES),$(CHOSEN)),$(error GROUP is one or more of: $(BENCHES)))
+	$(BIN)/python -m pytest -c benchmarks/throughput/pytest.ini $(if $(FAST),--quick) \
+		$(foreach name,$(CHOSEN),benchmarks/throughput/bench_$(name).py)
+	$(if $(FAST),,$(MAKE) bench-report)
 
 bench-report: install
 	PYTHONPATH=benchmarks $(BIN)/python -m throughput.report

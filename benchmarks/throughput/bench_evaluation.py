@@ -41,7 +41,7 @@ def bench_fid(quick: bool, measure: Measure, keep: Keep) -> None:
     times = measure(rivals, rounds=3)
     keep(Record(f"fid of {count} samples", times["fid of a model"].seconds, "s"))
     keep(record_of("fid of a model / sampling and fid of a tensor", _sum_ratio(times)))
-    keep(Record("features/s", 2 * count / times["fid of a tensor"].seconds, "images/s", note="with decoding and FID"))
+    keep(Record("features/s", 2 * count / times["fid of a tensor"].seconds, "images/s", note="both sets, FID included"))
 
 
 def _sum_ratio(times: Any) -> Any:

@@ -29,7 +29,7 @@ def bench_sampling(family: str, resolution: int, quick: bool, measure: Measure, 
     as_module(source).to(DEVICE)
     eager = sampler(source, BATCH)
     rivals: dict[str, Callable[[], Tensor]] = {"float32": eager, "bfloat16": _half(eager)}
-    if resolution <= 128 or DEVICE == "cuda":
+    if not quick and (resolution <= 128 or DEVICE == "cuda"):
         compiled = torch.compile(eager)
         rivals |= {"compiled": compiled, "bfloat16 compiled": _half(compiled)}
     times = measure(rivals, rounds=9 if resolution == 32 else 3)

@@ -13,32 +13,31 @@ from throughput.runs import run
 from throughput.timing import Times, ratio
 
 COUNTS = (1, 2, 4, 8, 16)
-SELECTORS = ("max", "candidates", "mixture")
+SELECTORS = ("max", "softmax", "candidates", "mixture", "uniform")
+"""`fixed` is `uniform` with other numbers."""
 BATCH = 32
 
 
-def bench_step_time(quick: bool, benchmark: Any, keep: Keep) -> None:
+@pytest.mark.parametrize("selector", SELECTORS)
+def bench_step_time(selector: str, quick: bool, benchmark: Any, keep: Keep) -> None:
     """Runs of a few steps in turn, each against the run with one source of the same round. Bundled StyleGAN2, 32x32."""
-    steps, rounds = (1, 1) if quick else (8, 5)
-    sources = bundled(max(COUNTS))
-    cases = [(selector, count) for selector in SELECTORS for count in COUNTS if count > 1]
-    walls: dict[tuple[str, int], list[float]] = {}
-    cpus: dict[tuple[str, int], list[float]] = {}
+    steps, rounds, counts = (1, 1, (1, 2)) if quick else (8, 5, COUNTS)
+    sources = bundled(max(counts))
+    walls: dict[int, list[float]] = {count: [] for count in counts}
+    cpus: dict[int, list[float]] = {count: [] for count in counts}
 
     def taking_turns() -> None:
         for index in range(rounds):
-            for case in [("max", 1), *cases][:: -1 if index % 2 else 1]:
-                selector, count = case
+            for count in counts[:: -1 if index % 2 else 1]:
                 clock = run(sources[:count], TARGET, steps=steps, batch=BATCH, selector=selector)
-                walls.setdefault(case, []).append(clock.seconds())
-                cpus.setdefault(case, []).append(clock.processor_seconds())
+                walls[count].append(clock.seconds())
+                cpus[count].append(clock.processor_seconds())
 
     benchmark.pedantic(taking_turns, rounds=1, iterations=1)
-    times = {case: Times(walls[case], cpus[case]) for case in walls}
-    one = times["max", 1]
-    keep(Record("one source, step", one.seconds, "s"))
-    for selector, count in cases:
-        keep(record_of(f"{selector}, {count} sources", ratio(times[selector, count], one)))
+    times = {count: Times(walls[count], cpus[count]) for count in counts}
+    keep(Record(f"{selector}, 1 source", times[1].seconds, "s"))
+    for count in counts[1:]:
+        keep(record_of(f"{selector}, {count} sources", ratio(times[count], times[1])))
 
 
 @pytest.mark.parametrize("selector", SELECTORS)

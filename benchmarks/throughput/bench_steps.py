@@ -15,7 +15,7 @@ from minegan_zoo.contracts import ImageSpec
 from minegan_zoo.minegan import MinedGAN
 from throughput import peak
 from throughput.naive import NaiveSteps
-from throughput.networks import BUNDLED, TARGET, bundled, independent
+from throughput.networks import FAMILIES, TARGET, independent, random_source
 from throughput.results import Keep, Record, record_of
 from throughput.runs import run
 from throughput.timing import Times, interleaved, ratio
@@ -27,6 +27,8 @@ BATCH = 16
 @pytest.mark.parametrize("count", [1, 2, 4])
 def bench_naive(count: int, resolution: int, quick: bool, benchmark: Any, keep: Keep) -> None:
     """Short runs in turn, with the same networks, batch, loss and optimizers."""
+    if quick and resolution > 32:
+        pytest.skip("large")
     naive = naive_steps(count, resolution)
     check_equal_math(count, resolution)
     source, target = independent(resolution), targets(resolution)
@@ -49,21 +51,25 @@ def bench_naive(count: int, resolution: int, quick: bool, benchmark: Any, keep: 
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def bench_naive_memory(count: int, benchmark: Any, keep: Keep) -> None:
+def bench_naive_memory(count: int, quick: bool, benchmark: Any, keep: Keep) -> None:
     """Peak memory beyond what is resident between steps, each in a process of its own."""
+    if quick and count > 1:
+        pytest.skip("large")
     found = benchmark.pedantic(lambda: {kind: peak.measured(kind, count) for kind in ("ours", "naive")}, rounds=1)
     keep(Record(f"{count} sources, memory, ours / naive", found["ours"] / found["naive"], "x"))
     keep(Record(f"{count} sources, memory", found["ours"], "MiB"))
 
 
-@pytest.mark.parametrize("name", BUNDLED)
-def bench_families(name: str, quick: bool, benchmark: Any, keep: Keep) -> None:
-    """Images/s of the two stages, 32x32, batch 32."""
-    for strategy, stage in (("minegan-noft", "mining"), ("transfergan", "finetuning")):
+@pytest.mark.parametrize("family", FAMILIES)
+def bench_families(family: str, quick: bool, benchmark: Any, keep: Keep) -> None:
+    """Images/s of mining alone and of plain finetuning: usual widths at 32x32, random weights, a critic of our own."""
+    batch, steps = 8, 1 if quick else 10
+    for strategy, stage in (("minegan-noft", "mining"), ("transfergan", "finetuning, no miner")):
         clock = run(
-            bundled(1, name), TARGET, steps=2 if quick else 30, batch=32, strategy=strategy, objective="logistic"
-        )
-        keep(Record(f"{name}, {stage}", 32 / statistics.mean(clock.steps()), "images/s"))
+            [random_source(family, 32)], TARGET, steps=steps, batch=batch, strategy=strategy, objective="logistic",
+            critic="conv",
+        )  # fmt: skip
+        keep(Record(f"{family}, {stage}", batch / clock.seconds(), "images/s"))
     benchmark.pedantic(lambda: None)
 
 

@@ -15,12 +15,16 @@ from pathlib import Path
 from throughput.bars import BARS
 from throughput.results import FOLDER, Group, Record, read
 
-COMPARABLE = ("x", "share", "%", "packages", "steps")
+COMPARABLE = ("x", "share", "%", "packages")
 LARGER_IS_BETTER = ("naive / ours", ", batch ", "bfloat16", "compiled", "share of its products")
 
 
 def regressions(old: Mapping[str, Group], new: Mapping[str, Group], tolerance: float) -> Iterator[str]:
-    """One line for each: ratios and shares that are worse, bars that were met."""
+    """One line for each: ratios and shares that are worse or were not measured again, bars that were met."""
+    for name, group in sorted(old.items()):
+        for record in group.records:
+            if record.unit in COMPARABLE and not (name in new and new[name].value(record.case)):
+                yield f"{name}: {record.case}: {record.value:.3g} {record.unit} -> not there"
     for name in sorted(old.keys() & new.keys()):
         for now in new[name].records:
             before = old[name].value(now.case)
@@ -54,7 +58,10 @@ def main() -> None:
         if not base.is_dir():
             base = Path(folder)
             _check_out(arguments.base, base)
-        lines = list(regressions(read(base), read(), arguments.tolerance))
+        old = read(base)
+        if not old:
+            raise SystemExit(f"there are no results at {arguments.base}")
+        lines = list(regressions(old, read(), arguments.tolerance))
     print("\n".join(lines) or "nothing became worse")
     raise SystemExit(1 if lines else 0)
 
@@ -63,7 +70,10 @@ def _check_out(commit: str, folder: Path) -> None:
     """The results of a commit, into `folder`."""
 
     def git(*arguments: str) -> str:
-        return subprocess.run(["git", *arguments], cwd=FOLDER, check=True, capture_output=True, text=True).stdout
+        done = subprocess.run(["git", *arguments], cwd=FOLDER, check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"{commit} is neither a folder nor a commit: {done.stderr.strip()}")
+        return done.stdout
 
     for name in git("ls-tree", "--name-only", commit, "./").split():
         (folder / name).write_text(git("show", f"{commit}:./{name}"), "utf-8")

@@ -14,6 +14,7 @@ from throughput.results import Keep, Record
 from throughput.timing import Call, Measure, Times, interleaved
 
 _KEPT = pytest.StashKey[dict[str, list[Record]]]()
+_COMMIT = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_KEPT] = {}
+    config.stash[_COMMIT] = results.commit()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
 
 
@@ -56,7 +58,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if not (config.getoption("--quick") or config.getoption("--dry")):
         for group, records in config.stash[_KEPT].items():
-            results.write(group, records)
+            results.write(group, records, config.stash[_COMMIT])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

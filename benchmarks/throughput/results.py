@@ -7,7 +7,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,9 @@ class Record:
     cpu: float | None = None
     """The same from processor time instead of wall time."""
     note: str = ""
+    commit: str = ""
+    """What was measured, with "+" where files were changed. Filled in when it is written, like the threads."""
+    threads: int = 0
 
 
 Keep = Callable[[Record], None]
@@ -55,19 +58,22 @@ class Group:
 
 
 def machine() -> dict[str, Any]:
-    """What a reader needs to know to judge a number."""
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    """What a reader needs to know to judge a group's numbers."""
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "load": load,
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "versions": {name: metadata.version(name) for name in PACKAGES},
-        "commit": _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "-uno") else ""),
-        "date": _git("log", "-1", "--format=%cs"),
     }
+
+
+def commit() -> str:
+    """The commit that is checked out; what measuring itself writes is no change."""
+    own = (":(exclude,top)benchmarks/results", ":(exclude,top)docs")
+    return _git("rev-parse", "--short", "HEAD") + (
+        "+" if _git("status", "--porcelain", "-uno", "--", ":/", *own) else ""
+    )
 
 
 def _cpu() -> str:
@@ -83,14 +89,13 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def write(name: str, records: Sequence[Record], folder: Path = FOLDER) -> Path:
-    """Replace what was measured of these cases; other cases of the group stay, unless the machine is another."""
+def write(name: str, records: Sequence[Record], measured_at: str, folder: Path = FOLDER) -> Path:
+    """Replace what was measured of these cases; other cases of the group stay, unless the processor is another."""
     folder.mkdir(parents=True, exist_ok=True)
-    here = machine()
-    old = read(folder).get(name)
-    same = old is not None and old.machine["cpu"] == here["cpu"] and old.machine["threads"] == here["threads"]
-    kept = {record.case: record for record in old.records} if old and same else {}
-    merged = kept | {record.case: record for record in records}
+    here, old, threads = machine(), read(folder).get(name), torch.get_num_threads()
+    kept = {record.case: record for record in old.records} if old and old.machine["cpu"] == here["cpu"] else {}
+    new = [replace(record, commit=measured_at, threads=threads) for record in records]
+    merged = kept | {record.case: record for record in new}
     path = folder / f"{name}.json"
     content = {"group": name, "machine": here, "records": [asdict(record) for record in merged.values()]}
     path.write_text(json.dumps(content, indent=1) + "\n", "utf-8")

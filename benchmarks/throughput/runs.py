@@ -60,6 +60,7 @@ def run(
     strategy: str = "minegan-noft",
     selector: str = "max",
     objective: str = "hinge",
+    critic: str = "source",
     out: Path | None = None,
     training: Mapping[str, Any] | None = None,
     before_step: Callable[[int], None] = lambda index: None,
@@ -69,7 +70,7 @@ def run(
     `training` are the trainer's settings.
     """
     clock = Clock()
-    critic, miner = Steps.critic, Steps.miner
+    critic_step, miner_step = Steps.critic, Steps.miner
 
     def timed(kept: list[tuple[float, float]], method: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -84,11 +85,12 @@ def run(
         return call
 
     with (
-        mock.patch.object(Steps, "critic", timed(clock.critic, critic)),
-        mock.patch.object(Steps, "miner", timed(clock.miner, miner)),
+        mock.patch.object(Steps, "critic", timed(clock.critic, critic_step)),
+        mock.patch.object(Steps, "miner", timed(clock.miner, miner_step)),
     ):
         mz.mine(
-            list(sources), target, strategy=strategy, selector=selector, objective=objective, steps=steps + WARMUP,
+            list(sources), target, strategy=strategy, selector=selector, objective=objective, critic=critic,
+            steps=steps + WARMUP,
             batch=batch, out=out, options=options(strategy, selector if len(sources) > 1 else "", training),
         )  # fmt: skip
     return clock
@@ -100,6 +102,6 @@ def options(strategy: str, selector: str = "", training: Mapping[str, Any] | Non
     found: dict[str, Any] = {f"training.{name}": value for name, value in settings.items()}
     if strategy == "minegan-noft":  # bare arithmetic has no regularisers
         found["strategy.code_prior"] = 0.0
-    if selector in ("max", "candidates"):
+    if selector in ("max", "softmax", "candidates"):
         found["selector.draws"] = 32
     return found

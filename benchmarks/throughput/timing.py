@@ -77,5 +77,5 @@ def ratio(numerator: Times, denominator: Times) -> Ratio:
     """How many times longer the numerator takes: above 1 the denominator is faster."""
     rounds = sorted(a / b for a, b in zip(numerator.wall, denominator.wall, strict=True))
     cpu = statistics.median(a / b for a, b in zip(numerator.cpu, denominator.cpu, strict=True))
-    low, _, high = statistics.quantiles(rounds, n=4) if len(rounds) > 1 else [rounds[0]] * 3
+    low, _, high = statistics.quantiles(rounds, n=4, method="inclusive") if len(rounds) > 1 else [rounds[0]] * 3
     return Ratio(statistics.median(rounds), low, high, cpu)
