@@ -63,7 +63,7 @@ def bench_naive_memory(count: int, quick: bool, benchmark: Any, keep: Keep) -> N
 @pytest.mark.parametrize("family", FAMILIES)
 def bench_families(family: str, quick: bool, benchmark: Any, keep: Keep) -> None:
     """Images/s of mining alone and of plain finetuning: usual widths at 32x32, random weights, a critic of our own."""
-    batch, steps = 8, 1 if quick else 10
+    batch, steps = 8, 1 if quick else 4
     for strategy, stage in (("minegan-noft", "mining"), ("transfergan", "finetuning, no miner")):
         clock = run(
             [random_source(family, 32)], TARGET, steps=steps, batch=batch, strategy=strategy, objective="logistic",
