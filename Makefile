@@ -1,5 +1,5 @@
 # make demo: mine three bundled GANs; make test: lint and test; make bench-quality: compare methods of transfer, also
-# with FLAGS=--smoke or --full, DATA=folder of MNIST and FashionMNIST; make bench: measure speed, also with GROUP=NAME of
+# with FLAGS=--smoke or --full, DATA=folder of MNIST and FashionMNIST; make bench: measure speed, also with GROUP=NAMES of
 # benchmarks/throughput/bench_NAME.py, QUICK=1. Each sets up .venv by itself.
 DATA ?= data
 PYTHON ?= python3

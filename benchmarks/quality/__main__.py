@@ -101,11 +101,9 @@ def _tune(name: str, protocol: Protocol, places: Places, arguments: argparse.Nam
 
     specs = [spec for spec in tuning_specs(protocol) if fnmatch.fnmatchcase(spec.name, arguments.only)]
     failed = 0
-    while not failed:  # what is done can make more trials due
+    for _ in ("the grid", "what that makes due"):
         due = [spec for spec in specs if is_due(spec, protocol, places) and not is_done(spec, protocol, places)]
-        if not due:
-            break
-        failed = _carry_out(name, protocol, places, due, arguments.jobs)
+        failed = _carry_out(name, protocol, places, due, arguments.jobs) or failed
     for method, found in summarise(protocol, places)["methods"].items():
         chosen = found["chosen"]
         rates = chosen["rates"] or "its defaults"

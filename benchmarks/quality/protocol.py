@@ -173,7 +173,7 @@ class Protocol:
                             yield Spec(task, method, shots, seed, self.updates, source, chosen)
 
 
-GARMENT_MULTI, DIGIT_MULTI = MULTI[:3], MULTI[3:]
+GARMENT_MULTI = MULTI[:3]
 CORE = (
     Block(OFF, ("minegan", "transfergan", "scratch"), (100, 10, 1000)),
     Block(GARMENT_MULTI, ("minegan", "minegan-noft", "minegan/mixture")),

@@ -18,10 +18,12 @@ from .places import Places
 from .protocol import BASELINES, METHODS, OWN, RIVALS, Protocol, Rates, Spec
 
 FILE = "tuning.json"
-TASK, SEEN, SHOTS, SEEDS = "digits-off", "digits-on", 100, (100,)
+TASK, SHOTS, SEEDS = "digits-off", 100, (100,)
+TASKS_OF = {"minegan-noft": "digits-on"}
+"""Of strategies that are tuned on another task."""
 FACTORS = (0.3, 1.0, 3.0, 10.0)
-"""Of the rates of what a method adapts; the critic's is the same for all methods. The last is tried where the one
-before is the best, so that no method's best lies at the edge of the first three."""
+"""Of the rates of what a method adapts; the critic's is the same for all methods. The last is tried where the
+one before is the best, so that a method whose defaults are too low for the task is not judged by them."""
 MARGIN = 0.1
 """By what part of its FID a trial must beat the defaults to replace them: one seed is no surer."""
 CRITIC = "critic_lr"
@@ -32,11 +34,6 @@ def rates_of(strategy: str) -> dict[str, float]:
     """Its learning rates by default: the options that end in "_lr"."""
     options = registry.strategies.info(strategy).options
     return {option.name: float(option.default) for option in options if option.name.endswith("_lr")}
-
-
-def task_of(strategy: str) -> str:
-    """What it is tuned on."""
-    return SEEN if strategy == "minegan-noft" else TASK
 
 
 def trials(strategy: str, factors: Sequence[float] = FACTORS) -> list[dict[str, float]]:
@@ -51,7 +48,9 @@ def trials(strategy: str, factors: Sequence[float] = FACTORS) -> list[dict[str, 
 def tuning_specs(protocol: Protocol) -> list[Spec]:
     """One a trial and seed; whether the last factor's are due shows when the others are done."""
     return [
-        Spec(task_of(name), name, SHOTS, seed, protocol.updates, "", tuple(sorted(rates.items())), "validation", trial)
+        Spec(
+            TASKS_OF.get(name, TASK), name, SHOTS, seed, protocol.updates, "", tuple(rates.items()), "validation", trial
+        )
         for name in TUNED
         for trial, rates in enumerate(trials(METHODS[name].strategy))
         for seed in SEEDS
@@ -77,7 +76,7 @@ def _read(spec: Spec, places: Places) -> dict[str, float]:
 
 
 def summarise(protocol: Protocol, places: Places) -> dict[str, Any]:
-    """Write and give what the finished trials say: of every strategy all trials, best first, and the best one's rates.
+    """Write and give what the finished trials say: of every strategy all trials, best first, and the chosen one.
 
     A strategy whose trials are not all there has no choice yet.
     """
@@ -96,7 +95,7 @@ def summarise(protocol: Protocol, places: Places) -> dict[str, Any]:
         if table[0]["fid"] < (1 - MARGIN) * chosen["fid"]:
             chosen = table[0]
         rates = chosen["rates"] if len(rows) == wanted[name] else None
-        methods[name] = {"task": task_of(name), "rates": rates, "chosen": chosen, "trials": table}
+        methods[name] = {"task": TASKS_OF.get(name, TASK), "rates": rates, "chosen": chosen, "trials": table}
     summary = {"shots": SHOTS, "seeds": SEEDS, "factors": FACTORS, "methods": methods}
     places.results.mkdir(parents=True, exist_ok=True)
     (places.results / FILE).write_text(json.dumps(summary, indent=1) + "\n", "utf-8")

@@ -69,3 +69,10 @@ BARS = (
         for command in ("--help, 100 more plugins", "list, 100 more plugins")
     ),
 )  # fmt: skip
+GPU_BARS = (
+    ("StyleGAN2 256, batch 16, mining: images/s over the published 80 (stylegan3's README, one A100)", "≥ 4"),
+    ("the same, finetuning", "≥ 2"),
+    ("bf16 and compiled over our float32 eager", "≥ 2"),
+    ("load of the GPU while mining, %", "≥ 90"),
+)
+"""What is asked of a GPU, and how much: nothing measures it yet."""

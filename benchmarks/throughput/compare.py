@@ -20,11 +20,11 @@ LARGER_IS_BETTER = ("naive / ours", ", batch ", "bfloat16", "compiled", "share o
 
 
 def regressions(old: Mapping[str, Group], new: Mapping[str, Group], tolerance: float) -> Iterator[str]:
-    """One line for each: ratios and shares that are worse or were not measured again, bars that were met."""
+    """One line for each: ratios and shares that are worse or no longer there, bars that were met."""
     for name, group in sorted(old.items()):
         for record in group.records:
             if record.unit in COMPARABLE and not (name in new and new[name].value(record.case)):
-                yield f"{name}: {record.case}: {record.value:.3g} {record.unit} -> not there"
+                yield f"{name}: {record.case}: {record.value:.3g} {record.unit} -> no longer there"
     for name in sorted(old.keys() & new.keys()):
         for now in new[name].records:
             before = old[name].value(now.case)

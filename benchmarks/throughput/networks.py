@@ -16,7 +16,6 @@ from minegan_zoo.sources import as_module
 
 TARGET = Path(mz.__file__).parent / "data" / "demo" / "target"
 FAMILIES = ("biggan", "biggan-deep", "progan", "stylegan", "stylegan2", "stylegan3")
-BUNDLED = ("biggan.fashion-others-32", "progan.fashion-tops-32", "stylegan2.fashion-shoes-32")
 
 
 def random_source(family: str, resolution: int) -> GeneratorSource:
@@ -35,8 +34,8 @@ def sampler(source: GeneratorSource, batch: int) -> Callable[[], Tensor]:
     return torch.no_grad()(lambda: source.synthesize(code))
 
 
-def bundled(count: int, name: str = "stylegan2.fashion-shoes-32") -> list[GeneratorSource]:
-    return [mz.load_source(name) for _ in range(count)]
+def bundled(count: int) -> list[GeneratorSource]:
+    return [mz.load_source("stylegan2.fashion-shoes-32") for _ in range(count)]
 
 
 def slim(resolution: int) -> GeneratorSource:

@@ -6,31 +6,26 @@ import argparse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from throughput.bars import BARS, Bar
+from throughput.bars import BARS, GPU_BARS, Bar
 from throughput.results import FOLDER, Group, Record, read
 
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 GROUPS = {path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py")}
-GPU_BARS = (
-    ("StyleGAN2 256, batch 16, mining: images/s over the published 80 (stylegan3's README, one A100)", "≥ 4"),
-    ("the same, finetuning", "≥ 2"),
-    ("bf16 and compiled over our float32 eager", "≥ 2"),
-    ("load of the GPU while mining, %", "≥ 90"),
-)
 INTRODUCTION = """\
 # Benchmarks
 
 How fast the library is, against bars and against what one would use instead. `make bench` measures all of it again
-(over an hour on two quiet cores), `make bench GROUP=peers` one group, `make bench QUICK=1` only whether everything
-runs; then this page is written from `benchmarks/results/throughput/*.json` (`make bench-report`), and
-`make bench-compare BASE=main` says which ratios became worse than at a commit.
+(over an hour on two quiet cores), `make bench GROUP=peers` one group, `make bench QUICK=1` only whether it runs
+(small sizes, nothing compiled); then this page is written from `benchmarks/results/throughput/*.json`
+(`make bench-report`), and `make bench-compare BASE=main` says which ratios became worse than at a commit.
 
 Rivals take turns in one process (or, for start-up, processes take turns), and what counts is the median over rounds of
 their ratio in the same round; in brackets are the quartiles, and beside them the same ratio of processor time, which
-other load on the machine disturbs less. "x" is a ratio of times: of the rival's over ours among the peers, the naive
-steps and the kinds of sampling (more is better), of ours over the named base everywhere else (less is better). Rates
-and seconds describe one machine and are not compared. Every line says at which commit and on how many threads it was
-measured ("+": with changes that were not committed). "Within the spread" means that the quartiles hold the bar.
+other load on the machine disturbs less. "x" is a ratio of times or, where memory is named, of memory: of the rival's
+over ours among the peers, the naive steps and the kinds of sampling (more is better), of ours over the named base
+everywhere else (less is better). Rates and seconds describe one machine and are not compared. Every line says at which
+commit and on how many threads it was measured ("+": with changes that were not committed). "Within the spread" means
+that the quartiles hold the bar.
 """
 PEERS = """\
 The rivals come from the package index (`benchmarks/throughput/peers.txt`), with the same weights: every comparison
@@ -84,7 +79,7 @@ def _bars(groups: Mapping[str, Group]) -> Iterator[str]:
             cpu = "" if record.cpu is None else f"{record.cpu:.3g}"
             yield f"| {bar.text} | {bar.bound} | {_value(record)} | {cpu} | {_verdict(bar, record)} |"
     for text, bound in GPU_BARS:
-        yield f"| {text} | {bound} | not measured: no GPU was at hand | | |"
+        yield f"| {text} | {bound} | not measured | | |"
     yield ""
 
 
@@ -99,7 +94,7 @@ def _group(group: Group) -> Iterator[str]:
     yield f"## {group.name.capitalize()}\n"
     yield NOTES.get(group.name, "")
     versions = ", ".join(f"{name} {version}" for name, version in here["versions"].items())
-    yield (f"{here['cpu']}, {here['cores']} cores; {here['gpu'] or 'no GPU'}; {here['system']}; {versions}.\n")
+    yield f"{here['cpu']}, {here['cores']} cores; {here['gpu'] or 'no GPU'}; {here['system']}; {versions}.\n"
     yield "| case | value | by processor time | commit, threads | note |\n|---|---|---|---|---|"
     for record in group.records:
         cpu = "" if record.cpu is None else f"{record.cpu:.3g}"

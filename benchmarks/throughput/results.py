@@ -90,10 +90,10 @@ def _git(*arguments: str) -> str:
 
 
 def write(name: str, records: Sequence[Record], measured_at: str, folder: Path = FOLDER) -> Path:
-    """Replace what was measured of these cases; other cases of the group stay, unless the processor is another."""
+    """Replace what was measured of these cases; other cases of the group stay, unless machine or versions differ."""
     folder.mkdir(parents=True, exist_ok=True)
     here, old, threads = machine(), read(folder).get(name), torch.get_num_threads()
-    kept = {record.case: record for record in old.records} if old and old.machine["cpu"] == here["cpu"] else {}
+    kept = {record.case: record for record in old.records} if old and old.machine == here else {}
     new = [replace(record, commit=measured_at, threads=threads) for record in records]
     merged = kept | {record.case: record for record in new}
     path = folder / f"{name}.json"

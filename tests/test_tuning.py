@@ -1,0 +1,78 @@
+"""Tuning of the quality benchmark: one grid for every method, and what its results choose."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.quality import performing
+from benchmarks.quality.page import write_page
+from benchmarks.quality.performing import result_path
+from benchmarks.quality.places import Places
+from benchmarks.quality.protocol import METHODS, PROTOCOLS, TASKS
+from benchmarks.quality.results import Results
+from benchmarks.quality.tuning import FACTORS, TUNED, is_due, rates_of, summarise, trials, tuning_specs
+
+PROTOCOL = PROTOCOLS["core"]
+
+
+def tuned(folder: Path, fids: dict[str, tuple[float, ...]]) -> dict[str, Any]:
+    """What tuning chooses where the trials of some methods have these FIDs; the later ones are missing."""
+    places = places_in(folder)
+    for spec in tuning_specs(PROTOCOL):
+        if spec.trial < len(fids.get(spec.method, ())):
+            path = result_path(spec, places)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            record = {"value": fids[spec.method][spec.trial]}
+            digest = performing.digest(spec, PROTOCOL)
+            path.write_text(json.dumps({"digest": digest, "spaces": [{"metrics": {"fid": record}}]}))
+    methods: dict[str, Any] = summarise(PROTOCOL, places)["methods"]
+    return methods
+
+
+def places_in(folder: Path) -> Places:
+    return Places(folder, folder, folder / "results", folder)
+
+
+def test_every_method_has_the_same_trials_one_of_which_are_its_defaults() -> None:
+    for method in TUNED:
+        found, defaults = trials(METHODS[method].strategy), rates_of(METHODS[method].strategy)
+        assert len(found) == len(FACTORS) and found.count({}) == 1
+        for trial in filter(None, found):
+            assert set(trial) == set(defaults) - {"critic_lr"}
+            ratios = {round(trial[name] / defaults[name], 6) for name in trial}
+            assert len(ratios) == 1 and ratios <= set(FACTORS)
+
+
+def test_only_mining_is_tuned_on_what_its_source_has_seen() -> None:
+    kinds = {spec.method: TASKS[spec.task].kind for spec in tuning_specs(PROTOCOL)}
+    assert {method for method, kind in kinds.items() if kind == "on"} == {"minegan-noft"}
+    assert set(kinds.values()) == {"on", "off"}
+
+
+def test_tuning_takes_the_best_finished_trial(tmp_path: Path) -> None:
+    methods = tuned(tmp_path, {"ewc": (3.0, 2.0, 1.0), "genda": (3.0, 2.0)})
+    assert methods["ewc"]["rates"] is None and methods["ewc"]["trials"][0]["fid"] == 1, "larger rates are due"
+    methods = tuned(tmp_path, {"ewc": (3.0, 2.0, 1.0, 1.5), "genda": (3.0, 2.0)})
+    assert methods["ewc"]["rates"] == trials("ewc")[2]
+    assert methods["genda"]["rates"] is None and set(methods) == {"ewc", "genda"}
+
+
+def test_defaults_stay_unless_they_are_beaten_clearly(tmp_path: Path) -> None:
+    methods = tuned(tmp_path, {"ewc": (0.95, 1.0, 3.0), "cdc": (0.85, 1.0, 3.0)})
+    assert methods["ewc"]["rates"] == {} and methods["ewc"]["chosen"]["fid"] == 1
+    assert methods["cdc"]["rates"] == trials("cdc")[0]
+
+
+def test_larger_rates_are_due_where_the_largest_were_the_best(tmp_path: Path) -> None:
+    tuned(tmp_path, {"ewc": (3.0, 2.0, 1.0), "cdc": (3.0, 1.0, 2.0), "bsa": (3.0, 2.0)})
+    due = {spec.method: is_due(spec, PROTOCOL, places_in(tmp_path)) for spec in tuning_specs(PROTOCOL)}
+    assert (due["ewc"], due["cdc"], due["bsa"]) == (True, False, False), "of the last trial"
+
+
+def test_the_page_shows_what_was_chosen(tmp_path: Path) -> None:
+    tuned(tmp_path, {"cdc": (0.85, 1.0, 3.0), "minegan-noft": (2.0, 1.0, 3.0)})
+    page = write_page(Results([]), PROTOCOL, places_in(tmp_path), {}).read_text()
+    rate = f"source_lr {trials('cdc')[0]['source_lr']:g}"
+    assert rate in page and "<td>digits-on</td>" in page and "<td>digits-off</td>" in page
