@@ -40,7 +40,7 @@ def trials(strategy: str, factors: Sequence[float] = FACTORS) -> list[dict[str, 
     """For each factor, the strategy's default rates times it; empty where they are the defaults."""
     defaults = {name: rate for name, rate in rates_of(strategy).items() if name != CRITIC}
     return [
-        {} if factor == 1 else {name: float(f"{rate * factor:.6g}") for name, rate in defaults.items()}
+        {} if factor == 1 else {name: float(f"{rate * factor:.6g}") for name, rate in sorted(defaults.items())}
         for factor in factors
     ]
 
