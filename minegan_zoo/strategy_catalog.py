@@ -92,7 +92,7 @@ def _code_priors(weight: float) -> Callable[[], tuple[Regulariser, ...]]:
     return lambda: (CodePrior(weight),) if weight else ()
 
 
-def l2sp(*, weight: float = 0.1) -> Regulariser:
+def l2sp(*, weight: float = 1e-3) -> Regulariser:
     """Keeps the sources' free parameters near their start (Li et al., 2018)."""
     from minegan_zoo.builtin.regularisers import L2SP
 

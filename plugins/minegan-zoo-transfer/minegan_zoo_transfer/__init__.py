@@ -63,18 +63,22 @@ def build_freezed(*, frozen: float = 0.5, source_lr: float = 4e-3, critic_lr: fl
 
 
 def build_l2sp(
-    *, weight: float = 0.1, critic_weight: float = 0.1, source_lr: float = 4e-3, critic_lr: float = 2e-3
+    *, weight: float = 1e-3, critic_weight: float = 1e-3, source_lr: float = 4e-3, critic_lr: float = 2e-3
 ) -> Strategy:
     """Finetuning with an L2 penalty on leaving the start.
 
-    Li et al. (arXiv 1802.01483). `weight` is alpha for the sources, `critic_weight` for the critic (0: none).
+    Li et al. (arXiv 1802.01483). `weight` is alpha for the sources, `critic_weight` for the critic (0: none). The
+    paper's 0.1 is for weights of usual size; those of networks with equalized learning rates, which are of the size of
+    one, it holds where they are.
     """
     from .finetuning import L2SP
 
     return L2SP(weight, critic_weight, source_lr, critic_lr)
 
 
-def build_ewc(*, weight: float = 0.1, samples: int = 250, source_lr: float = 4e-3, critic_lr: float = 2e-3) -> Strategy:
+def build_ewc(
+    *, weight: float = 1e-3, samples: int = 250, source_lr: float = 4e-3, critic_lr: float = 2e-3
+) -> Strategy:
     """Finetuning with elastic weight consolidation: weights stay where the Fisher information says they matter.
 
     Li et al. (arXiv 2012.02780). `weight` is lambda in units of one over the mean information, whose size depends on
