@@ -63,6 +63,8 @@ def bench_naive_memory(count: int, quick: bool, benchmark: Any, keep: Keep) -> N
 @pytest.mark.parametrize("family", FAMILIES)
 def bench_families(family: str, quick: bool, benchmark: Any, keep: Keep) -> None:
     """Images/s of mining alone and of plain finetuning: usual widths at 32x32, random weights, a critic of our own."""
+    if family == "stylegan3" and not torch.cuda.is_available():
+        pytest.skip("half a minute a step on two cores")
     batch, steps = 8, 1 if quick else 4
     for strategy, stage in (("minegan-noft", "mining"), ("transfergan", "finetuning, no miner")):
         clock = run(
