@@ -1,9 +1,9 @@
-"""Fixtures of the benchmarks: `measure` takes rivals' times in turn, `keep` remembers what is written in the end."""
+"""Fixtures of the benchmarks: `measure` takes rivals' times in turn, `keep` writes what a test found."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -35,10 +35,14 @@ def quick(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def keep(request: pytest.FixtureRequest) -> Keep:
-    """Remember one number for the results of the test's file."""
-    group = request.path.stem.removeprefix("bench_")
-    return request.config.stash[_KEPT].setdefault(group, []).append
+def keep(request: pytest.FixtureRequest) -> Iterator[Keep]:
+    """Remember one number for the results of the test's file, which are written when the test has ended."""
+    config, group = request.config, request.path.stem.removeprefix("bench_")
+    found: list[Record] = []
+    yield found.append
+    config.stash[_KEPT].setdefault(group, []).extend(found)
+    if found and not (config.getoption("--quick") or config.getoption("--dry")):
+        results.write(group, found, config.stash[_COMMIT])
 
 
 @pytest.fixture
@@ -51,14 +55,6 @@ def measure(benchmark: Any, quick: bool) -> Measure:
         return taken
 
     return run
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    config = session.config
-    if not (config.getoption("--quick") or config.getoption("--dry")):
-        for group, records in config.stash[_KEPT].items():
-            results.write(group, records, config.stash[_COMMIT])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
