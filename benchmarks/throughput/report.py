@@ -48,8 +48,8 @@ StyleGAN3, half a minute a step on two cores, on a GPU only.
 NOTES = {
     "peers": PEERS,
     "sampling": (
-        "Usual widths, random weights, batch 8, in one process; ratios are to float32 run eagerly. Without a GPU nothing "
-        "is compiled above 128, and StyleGAN3 runs in float32 only.\n"
+        "Usual widths, random weights, batch 8, in one process; ratios are to float32 run eagerly. Without a GPU "
+        "nothing is compiled above 128, and StyleGAN3 runs in float32 only.\n"
     ),
     "steps": STEPS,
     "sources": (
