@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ PROTOCOL = PROTOCOLS["core"]
 
 
 def tuned(folder: Path, fids: dict[str, tuple[float, ...]]) -> dict[str, Any]:
-    """What tuning chooses where the trials of some methods have these FIDs; the later ones are missing."""
+    """What tuning chooses where the trials of some methods have these FIDs; nan and the later ones are missing."""
     places = places_in(folder)
     for spec in tuning_specs(PROTOCOL):
-        if spec.trial < len(fids.get(spec.method, ())):
+        if spec.trial < len(fids.get(spec.method, ())) and not math.isnan(fids[spec.method][spec.trial]):
             path = result_path(spec, places)
             path.parent.mkdir(parents=True, exist_ok=True)
             record = {"value": fids[spec.method][spec.trial]}
@@ -45,9 +46,9 @@ def test_every_method_has_the_same_trials_one_of_which_are_its_defaults() -> Non
             assert len(ratios) == 1 and ratios <= set(FACTORS)
 
 
-def test_only_mining_is_tuned_on_what_its_source_has_seen() -> None:
+def test_what_leaves_the_generator_alone_is_tuned_on_what_its_source_has_seen() -> None:
     kinds = {spec.method: TASKS[spec.task].kind for spec in tuning_specs(PROTOCOL)}
-    assert {method for method, kind in kinds.items() if kind == "on"} == {"minegan-noft"}
+    assert {method for method, kind in kinds.items() if kind == "on"} == {"minegan-noft", "genda"}
     assert set(kinds.values()) == {"on", "off"}
 
 
@@ -60,19 +61,31 @@ def test_tuning_takes_the_best_finished_trial(tmp_path: Path) -> None:
 
 
 def test_defaults_stay_unless_they_are_beaten_clearly(tmp_path: Path) -> None:
-    methods = tuned(tmp_path, {"ewc": (0.95, 1.0, 3.0), "cdc": (0.85, 1.0, 3.0)})
+    methods = tuned(tmp_path, {"ewc": (3.0, 1.0, 0.95, 2.0), "cdc": (3.0, 1.0, 0.85, 2.0)})
     assert methods["ewc"]["rates"] == {} and methods["ewc"]["chosen"]["fid"] == 1
-    assert methods["cdc"]["rates"] == trials("cdc")[0]
+    assert methods["cdc"]["rates"] == trials("cdc")[2]
 
 
-def test_larger_rates_are_due_where_the_largest_were_the_best(tmp_path: Path) -> None:
-    tuned(tmp_path, {"ewc": (3.0, 2.0, 1.0), "cdc": (3.0, 1.0, 2.0), "bsa": (3.0, 2.0)})
-    due = {spec.method: is_due(spec, PROTOCOL, places_in(tmp_path)) for spec in tuning_specs(PROTOCOL)}
-    assert (due["ewc"], due["cdc"], due["bsa"]) == (True, False, False), "of the last trial"
+def test_no_method_is_judged_at_the_edge_of_the_grid(tmp_path: Path) -> None:
+    def due(method: str, *fids: float) -> list[float]:
+        folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+        tuned(folder, {method: fids})
+        found = [spec for spec in tuning_specs(PROTOCOL) if spec.method == method]
+        return [FACTORS[spec.trial] for spec in found if is_due(spec, PROTOCOL, places_in(folder))]
+
+    nan = math.nan
+    assert due("bsa", 3.0, 2.0) == [0.3, 1, 3], "some are not done"
+    assert due("cdc", 3.0, 1.0, 2.0) == [0.3, 1, 3], "the best is within"
+    assert due("ewc", 3.0, 2.0, 1.0) == [0.3, 1, 3, 10]
+    assert due("ewc", 3.0, 2.0, 1.0, 1.5) == [0.3, 1, 3, 10], "10 is worse than 3"
+    assert due("ewc", 3.0, 2.0, 1.0, 0.5) == [0.3, 1, 3, 10, 30]
+    assert due("ewc", 3.0, 2.0, 1.0, 0.5, 0.7) == [0.3, 1, 3, 10, 30]
+    assert due("genda", 1.0, 2.0, 3.0) == [0.3, 1, 3, 0.1]
+    assert due("genda", 1.0, 2.0, 3.0, nan, nan, nan, 0.5) == [0.3, 1, 3, 0.1, 0.03]
 
 
 def test_the_page_shows_what_was_chosen(tmp_path: Path) -> None:
-    tuned(tmp_path, {"cdc": (0.85, 1.0, 3.0), "minegan-noft": (2.0, 1.0, 3.0)})
+    tuned(tmp_path, {"cdc": (3.0, 1.0, 0.85, 2.0), "minegan-noft": (2.0, 1.0, 3.0)})
     page = write_page(Results([]), PROTOCOL, places_in(tmp_path), {}).read_text()
-    rate = f"source_lr {trials('cdc')[0]['source_lr']:g}"
+    rate = f"source_lr {trials('cdc')[2]['source_lr']:g}"
     assert rate in page and "<td>digits-on</td>" in page and "<td>digits-off</td>" in page

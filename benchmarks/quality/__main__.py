@@ -101,9 +101,10 @@ def _tune(name: str, protocol: Protocol, places: Places, arguments: argparse.Nam
 
     specs = [spec for spec in tuning_specs(protocol) if fnmatch.fnmatchcase(spec.name, arguments.only)]
     failed = 0
-    for _ in ("the grid", "what that makes due"):
-        due = [spec for spec in specs if is_due(spec, protocol, places) and not is_done(spec, protocol, places)]
-        failed = _carry_out(name, protocol, places, due, arguments.jobs) or failed
+    # each round may make further trials due
+    while due := [s for s in specs if is_due(s, protocol, places) and not is_done(s, protocol, places)]:
+        if failed := _carry_out(name, protocol, places, due, arguments.jobs):
+            break
     for method, found in summarise(protocol, places)["methods"].items():
         chosen = found["chosen"]
         rates = chosen["rates"] or "its defaults"

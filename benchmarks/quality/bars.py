@@ -33,7 +33,7 @@ class Bar:
     def __str__(self) -> str:
         verdict = {True: "yes", False: "NO", None: "open"}[self.holds]
         bound = f"<= {self.at_most:g}" if self.at_least is None else f">= {self.at_least:g}"
-        reached = "not run" if self.reached is None else f"{self.reached:.3g}"
+        reached = "no number" if self.reached is None else f"{self.reached:.3g}"
         return f"{verdict:5} {self.task:13} {self.claim}: {reached} ({bound})"
 
 
@@ -123,10 +123,11 @@ def _mean(results: Results, task: str, row: str, shots: int, metric: str, space:
 def _ratio(
     results: Results, task: str, shots: int, metric: str, row: str, other: str, space: int = WHOLE
 ) -> float | None:
+    """None too where the other's is no number to be measured by: a recall of zero, a KID below it."""
     mine, theirs = (_mean(results, task, each, shots, metric, space) for each in (row, other))
     if mine is None or theirs is None:
         return None
-    return mine / theirs if theirs else math.inf
+    return mine / theirs if theirs > 0 else None
 
 
 def _speed(results: Results, task: str, shots: int) -> float | None:

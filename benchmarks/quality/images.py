@@ -29,7 +29,8 @@ class Splits:
     pool: Tensor
     """What few-shot training sets are drawn from."""
     validation: Tensor
-    """Never trained on: rates are chosen on them, and they are the tables' other real images."""
+    """No run trains on them: rates are chosen on them, and they are the tables' other real images. A source that covers
+    the target has seen them, for it is pretrained on the whole training split of its classes."""
     test: Tensor
     """The data set's own test split, which every reported number is measured against."""
 

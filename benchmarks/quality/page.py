@@ -164,7 +164,7 @@ def _mixed(results: Results) -> list[str]:
 
 
 def _measured(results: Results) -> list[dict[str, Any]]:
-    """How each feature space's numbers were made, as the first result tells."""
+    """How each feature space's numbers were made, as the last result tells."""
     if not results.found:
         return []
     keys = ("extractor", "extractor_sha256", "resize", "quantisation", "fake_count", "device", "dtype")

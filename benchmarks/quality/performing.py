@@ -16,10 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minegan_zoo.data import ImageSet
+from minegan_zoo.data import ImageSet, hold_out
+from minegan_zoo.extractors import BUNDLED_SHA256
 from minegan_zoo.run_folder import MODEL
 from minegan_zoo.samplers import Sampler
 from minegan_zoo.saved import open_any
+from minegan_zoo.settings import Training
 
 from .images import Splits, read_splits
 from .measuring import SHEET, Together, measure, save_sheet
@@ -33,14 +35,20 @@ SCHEMA = 1
 
 
 def digest(spec: Spec, protocol: Protocol) -> str:
-    """Of all that a result depends on: the run, the library's defaults, the sources' recipes, how it is measured."""
+    """Of the run with the library's defaults, the sources' recipes, and how it is measured.
+
+    Not of code: whoever changes what a method or a metric computes raises `SCHEMA`, or repeats its rows.
+    """
     settings: dict[str, Any] = {
         "schema": SCHEMA,
         "task": dataclasses.asdict(TASKS[spec.task]),
         "samples": protocol.samples,
+        "extractor": BUNDLED_SHA256,
         "metrics": [protocol.metrics, protocol.second, protocol.second_metrics],
         "sources": [protocol.recipes[name].digest() for name in spec.sources],
     }
+    if spec.method == "replay":
+        settings["hold_out"] = Training().hold_out
     if spec.trains:
         settings |= {"config": settings_of(spec, protocol), "over_steps": [protocol.points, protocol.over_steps]}
     return hashlib.sha256(json.dumps([dataclasses.asdict(spec), settings], sort_keys=True).encode()).hexdigest()[:16]
@@ -97,7 +105,7 @@ def _reference(
 ) -> tuple[Sampler | Tensor, ImageSet | None]:
     """Images of a row without training, and the training images that they are compared with."""
     if spec.method == "replay":
-        shots = splits.shots(spec.shots, spec.seed)
+        shots, _ = hold_out(splits.shots(spec.shots, spec.seed), Training().hold_out, spec.seed)
         return shots.images[torch.arange(protocol.samples) % len(shots)], shots
     if spec.method == "other-real":
         return splits.validation[torch.arange(protocol.samples) % len(splits.validation)], None

@@ -1,7 +1,8 @@
 """Every strategy's learning rates on one grid, multiples of its defaults, by FID on validation images.
 
-Digits only, with shots that the report does not use; what is chosen holds for every task and data set. What cannot
-change its sources is tuned on a target that they have seen, all else on one that is new to them.
+Digits only, with shots drawn by a seed of their own from the pool of the report's; what is chosen holds for every
+task and data set. What cannot change its sources is tuned on a target that they have seen, all else on one that is new
+to them.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ from minegan_zoo import registry
 
 from .performing import is_done, result_path
 from .places import Places
-from .protocol import BASELINES, METHODS, OWN, RIVALS, Protocol, Rates, Spec
+from .protocol import BASELINES, FROZEN, METHODS, OWN, RIVALS, Protocol, Rates, Spec
 
 FILE = "tuning.json"
 TASK, SHOTS, SEEDS = "digits-off", 100, (100,)
-TASKS_OF = {"minegan-noft": "digits-on"}
+TASKS_OF = dict.fromkeys(FROZEN, "digits-on")
 """Of strategies that are tuned on another task."""
-FACTORS = (0.3, 1.0, 3.0, 10.0)
-"""Of the rates of what a method adapts; the critic's is the same for all methods. The last is tried where the
-one before is the best, so that a method whose defaults are too low for the task is not judged by them."""
+FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 0.1, 0.03)
+"""Of the rates of what a method adapts; the critic's is the same for all methods. The first three are tried for all, a
+further one where its neighbour is the best of those before it: no method is judged at the edge of its grid."""
+EVERYWHERE = 3
 MARGIN = 0.1
 """By what part of its FID a trial must beat the defaults to replace them: one seed is no surer."""
 CRITIC = "critic_lr"
@@ -46,7 +48,7 @@ def trials(strategy: str, factors: Sequence[float] = FACTORS) -> list[dict[str, 
 
 
 def tuning_specs(protocol: Protocol) -> list[Spec]:
-    """One a trial and seed; whether the last factor's are due shows when the others are done."""
+    """One a trial and seed; whether a further factor's are due shows when those before it are done."""
     return [
         Spec(
             TASKS_OF.get(name, TASK), name, SHOTS, seed, protocol.updates, "", tuple(rates.items()), "validation", trial
@@ -59,14 +61,21 @@ def tuning_specs(protocol: Protocol) -> list[Spec]:
 
 def is_due(spec: Spec, protocol: Protocol, places: Places) -> bool:
     """Whether the trial is to be run, by the method's other results."""
-    last = len(FACTORS) - 1
-    if spec.trial < last:
+    if spec.trial < EVERYWHERE:
         return True
-    same = [each for each in tuning_specs(protocol) if each.method == spec.method and each.trial < last]
+    before = _before(spec.trial)
+    same = [each for each in tuning_specs(protocol) if each.method == spec.method and each.trial in before]
     if not all(is_done(each, protocol, places) for each in same):
         return False
-    fids = [[_read(each, places)["fid"] for each in same if each.trial == trial] for trial in range(last)]
-    return min(fids, key=fmean) is fids[-1]
+    fids = {t: fmean(_read(each, places)["fid"] for each in same if each.trial == t) for t in before}
+    return min(before, key=lambda trial: fids[trial]) == before[-1]
+
+
+def _before(trial: int) -> list[int]:
+    """The trials between those tried everywhere and a further one, and these; its neighbour is the last."""
+    reach, up = FACTORS[trial], FACTORS[trial] > 1
+    between = {t for t, factor in enumerate(FACTORS) if (1 < factor < reach if up else reach < factor < 1)}
+    return sorted(between.union(range(EVERYWHERE)), key=lambda t: FACTORS[t], reverse=not up)
 
 
 def _read(spec: Spec, places: Places) -> dict[str, float]:
