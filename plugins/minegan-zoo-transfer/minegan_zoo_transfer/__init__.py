@@ -134,8 +134,8 @@ def build_adam_fsig(
 def build_genda(*, strength: float = 0.5, miner_lr: float = 1e-2, critic_lr: float = 2e-3) -> Strategy:
     """GenDA: an affine adaptor of z before the frozen generator, a new head on the frozen critic.
 
-    Yang et al. (arXiv 2111.09876). `strength` shrinks the base noise in training (the diversity constraint; 1: none).
-    The adaptor has few parameters of the size of one each, hence its learning rate.
+    Yang et al. (arXiv 2111.09876). `strength` shrinks the base noise in training (the diversity constraint; 1: none)
+    unless a source normalises z. The adaptor has few parameters of the size of one each, hence its learning rate.
     """
     from .genda import GenDA
 

@@ -28,8 +28,9 @@ class AdAM(Strategy):
     information of the modulations (of single samples) says which kernels matter. `adapt` starts again: of those that
     matter the modulation is free, of the others the kernel itself.
 
-    Unlike in the released code, layers that read or write images and StyleGAN's mapping network stay as they are (it
-    modulates all of their kernels, probed or not), and biases take no part in probing; in `adapt` the biases beside
+    Unlike in the released code, layers that read or write images, StyleGAN's mapping network (it modulates all of their
+    kernels, probed or not) and the linear layers by which ProGAN and BigGAN read z and classes stay as they are, as do
+    these sources' biases, and biases take no part in probing; in `adapt` the biases beside
     modulated styles and in the critic are all free, which is what its modulated ones amount to. It takes
     the information of 1000 samples; the default here is a quarter, as budgets are small.
     """

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from torch import Generator, Tensor
 
-from minegan_zoo.contracts import MineganError, Run, Stage, Strategy
+from minegan_zoo.contracts import GeneratorSource, MineganError, Run, Stage, Strategy
 
 from .adapters import names_of
 from .adaptor import Adaptor
@@ -23,6 +23,9 @@ class GenDA(Strategy):
     The attribute adaptor A (eq. 3) is the miner; the attribute classifier (eq. 4) is the critic's head, drawn anew,
     over its frozen features; in training u is shrunk to `strength` u (eq. 5, whose mean code is 0 here). The adaptor
     works on z, which every source has, also where there is a w. Of a conditional source it learns one class.
+
+    Where z is normalised, on a sphere or by StyleGAN's mapping, codes have no such mean: shrinking z does nothing
+    while b = 0 and magnifies b after, in training only. With such a source u stays as it is.
     """
 
     miner = "adaptor"
@@ -31,12 +34,14 @@ class GenDA(Strategy):
         if not 0 < strength <= 1:
             raise MineganError(f"genda: strength is above 0 and at most 1 (no constraint), not {strength}")
         self.strength, self.miner_lr, self.critic_lr = strength, miner_lr, critic_lr
+        self.shrinks = True
 
     def stages(self, steps: int) -> tuple[Stage, ...]:
         return (Stage("adapt", steps, {"critic": self.critic_lr, "miners": self.miner_lr}),)
 
     def prepare(self, stage: Stage, run: Run) -> None:
         check_miners(run, "genda")
+        self.shrinks = not any(_normalises(source) for source in run.sources)
         redraw(head_of(run), run.rng)
 
     def trainable(self, stage: Stage, run: Run) -> Mapping[str, float]:
@@ -44,7 +49,12 @@ class GenDA(Strategy):
         return {"miners": self.miner_lr} | {f"critic:{name}": self.critic_lr for name in names}
 
     def noise(self, stage: Stage, step: int, u: Tensor, rng: Generator) -> Tensor:
-        return self.strength * u
+        return self.strength * u if self.shrinks else u
+
+
+def _normalises(source: GeneratorSource) -> bool:
+    """Whether only the direction of its z counts."""
+    return source.latents["z"].prior == "sphere" or "w" in source.latents
 
 
 def check_miners(run: Run, strategy: str) -> None:
