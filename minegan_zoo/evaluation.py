@@ -108,7 +108,9 @@ def evaluate(
     digests = training_digests | remembered | (train.image_digests() if train else frozenset())
     trained_on = _overlap(real, digests, allow_training)
     _check_needs(wanted, train, trained_on)
-    count = samples or (len(model) if isinstance(model, Tensor) else max(1000, len(real)))
+    count = samples
+    if count is None:
+        count = len(model) if isinstance(model, Tensor) else max(1000, len(real))
     if min(count, len(real)) < 2:
         raise MineganError(
             f"metrics need at least 2 images and 2 samples: {real.origin} has {len(real)}, samples: {count}"

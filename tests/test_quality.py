@@ -6,25 +6,31 @@ import dataclasses
 import gzip
 import itertools
 import json
+import signal
 import struct
+import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+import minegan_zoo as mz
 from benchmarks.quality import training
-from benchmarks.quality.bars import Bar, check_bars
+from benchmarks.quality.__main__ import main
 from benchmarks.quality.images import read_splits
 from benchmarks.quality.jobs import Job, run_jobs
+from benchmarks.quality.measuring import Together, class_indices
 from benchmarks.quality.page import write_page
 from benchmarks.quality.performing import is_done, perform, result_path
 from benchmarks.quality.places import Places
 from benchmarks.quality.protocol import OWN, PROTOCOLS, RIVALS, TASKS, Block, Protocol, Spec
-from benchmarks.quality.results import SECOND, Result, Results, read_results
+from benchmarks.quality.results import read_results
 from benchmarks.quality.sources import Recipe, is_made, make
+from minegan_zoo.extractors import load_extractor
 
 TINY = {"resolution": 8, "channels": 1, "z_dim": 4, "channel_base": 32, "channel_max": 4}
 RECIPE = Recipe("progan", "MNIST", (0, 1, 2), 2, TINY, batch=4)
@@ -88,6 +94,23 @@ def test_the_three_sets_share_no_image(tmp_path: Path) -> None:
     assert all(not one & other for one, other in itertools.combinations(sets, 2))
     again = read_splits("MNIST", (3, 7), tmp_path / "gone", tmp_path / "cache")  # kept after the first time
     assert torch.equal(again.pool, splits.pool) and torch.equal(again.test, splits.test)
+
+
+def test_a_tasks_classes_are_the_classifiers() -> None:
+    names = load_extractor(None, "cpu", logits=True).class_names
+    found = {task: [names[index] for index in class_indices(TASKS[task])] for task in ("fashion-two", "digits-two")}
+    assert found == {"fashion-two": ["Sneaker", "Bag"], "digits-two": ["4", "5"]}
+
+
+def test_unmined_sources_are_drawn_from_in_equal_shares() -> None:
+    sources = [mz.load_source("progan.tiny"), mz.load_source("progan.tiny")]
+    with torch.no_grad():
+        for parameter in cast(nn.Module, sources[1]).parameters():
+            parameter.zero_()
+    drawn = Together(sources).sample(7, seed=0)
+    dark = [not image.any() for image in drawn]
+    assert dark.count(True) == 3 and dark != sorted(dark)
+    assert torch.equal(Together(sources).sample(7, seed=0), drawn)
 
 
 def test_fewer_shots_are_among_more_and_seeds_differ(places: Places) -> None:
@@ -172,51 +195,7 @@ def test_the_core_grid_is_what_was_agreed() -> None:
         assert {spec.task for spec in PROTOCOLS[name].specs({})} <= set(TASKS)
 
 
-# Bars and page
-
-
-def made(task: str, method: str, seed: int, space: dict[str, float], source: str = "", **more: Any) -> Result:
-    spec = Spec(task, method, 0 if method == "unmined" else 100, seed, 400, source)
-    fixed = {name: space[name] for name in ("fid",)}
-    folded = [{"metrics": {name: {"value": value} for name, value in part.items()}} for part in (space, fixed)]
-    return Result(spec, {"spaces": folded, "over_steps": [], "p": [], **more}, Path("no-sheet"))
-
-
-def bar(results: Results, task: str, claim: str) -> Bar:
-    return next(each for each in check_bars(results) if each.task == task and each.claim.startswith(claim))
-
-
-def test_bars_are_ratios_of_means() -> None:
-    def curve(*fids: float) -> list[dict[str, float]]:
-        return [{"updates": 200.0 * place, "fid": fid} for place, fid in enumerate(fids)]
-
-    plain, ours = {"fid": 20.0, "recall": 0.8}, [{"fid": fid, "recall": 0.7} for fid in (8.0, 12.0)]
-    found = [made("digits-off", "transfergan", seed, plain, over_steps=curve(90, 40, 20)) for seed in (0, 1)]
-    for seed, numbers in enumerate(ours):
-        found.append(made("digits-off", "minegan", seed, numbers, over_steps=curve(80, numbers["fid"], 10)))
-    found += [made("digits-off", "cdc", 0, {"fid": 5.0})]
-    results = Results(found)
-    fid = bar(results, "digits-off", "FID of transfergan's, 100")
-    assert fid.reached == pytest.approx(0.5) and fid.holds
-    recall = bar(results, "digits-off", "recall of transfergan's")
-    assert recall.reached == pytest.approx(0.875) and recall.holds is False
-    speed = bar(results, "digits-off", "updates until")  # from 80 to 10 within 200 updates, 20 after 6/7 of them
-    assert speed.reached == pytest.approx(6 / 7 * 200 / 400)
-    assert bar(results, "cdc", "FID of its, worst").reached == pytest.approx(2.0)
-    assert bar(results, "ewc", "FID of its, worst").holds is None
-    assert bar(results, "digits-off", "FID of transfergan's, 10 images").reached is None
-    assert results.cell("digits-off", "minegan", 100, "fid", SECOND).spread == pytest.approx(8**0.5)  # type: ignore[union-attr]
-
-
-def test_bars_of_several_sources() -> None:
-    p = [[0, 0.3, 0.3, 0.4], [400, 0.1, 0.5, 0.4]]
-    found = [made("fashion-two", "minegan", 0, {"fid": 20.0}, p=p)]
-    for source, fid in (("shoes", 100.0), ("others", 80.0)):
-        found.append(made("fashion-two", "minegan", 0, {"fid": fid}, source))
-    results = Results(found)
-    assert bar(results, "fashion-two", "FID of the best single").reached == pytest.approx(0.25)
-    assert bar(results, "fashion-two", "least probability").reached == pytest.approx(0.4)
-    assert bar(Results(found[:2]), "fashion-two", "FID of the best single").reached is None  # one source is missing
+# Page
 
 
 def test_the_page_shows_what_there_is(places: Places, tmp_path: Path) -> None:
@@ -238,6 +217,27 @@ def test_the_page_shows_what_there_is(places: Places, tmp_path: Path) -> None:
 
 
 # Processes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run", "--only", "digits-of/*"], "is no row's name"),
+        (["run", "--jobs", "0"], "at least 1"),
+        (["source", "nope"], "no source nope; they are named as digits-0-8"),
+        (["one", "nope"], "no row nope"),
+        (["measure", "ffhq-obama-100"], "a setting's name and the folder"),
+        (["measure", "ffhq-obama-100", "no-run"], "no-run"),
+    ],
+)
+def test_a_mistake_ends_with_one_line(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["quality", *arguments, "--work", str(tmp_path)])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code and said in f"{ended.value.code} {capsys.readouterr().err}"
 
 
 def test_a_failing_job_loses_no_other(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ import argparse
 import fnmatch
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+from minegan_zoo.contracts import MineganError
 from minegan_zoo.weights.cache import cache_folder
 
 from .jobs import Job, run_jobs
@@ -30,7 +31,13 @@ PAPERS = RESULTS.parent / "papers"
 
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # so that it ends its processes first
-    arguments = _parse()
+    try:
+        _carry_out_command(_parse())
+    except MineganError as error:
+        sys.exit(f"error: {error}")
+
+
+def _carry_out_command(arguments: argparse.Namespace) -> None:
     name = "smoke" if arguments.smoke else "full" if arguments.full else "core"
     protocol, places = PROTOCOLS[name], _places(arguments, name)
     match arguments.command:
@@ -45,13 +52,15 @@ def main() -> None:
         case "one":
             _one(protocol, places, arguments.names)
         case "source":
-            for each in arguments.names:
+            for each in _known(arguments.names, protocol.recipes, "source"):
                 make(each, protocol.recipes[each], places.cache, places.data)
         case "papers":
             _show_papers()
         case "measure":
             from .literature import measure
 
+            if len(arguments.names) != 2:
+                raise MineganError("measure takes a setting's name and the folder of its run")
             setting, run = arguments.names
             print(measure(setting, Path(run), PAPERS))
 
@@ -67,7 +76,7 @@ def _parse() -> argparse.Namespace:
     size.add_argument("--full", action="store_true", help="every method, size and task; takes days")
     size.add_argument("--smoke", action="store_true", help="a few steps of everything, in ten minutes")
     parser.add_argument("--only", default="*", help="names of rows or sources, shell-style: 'digits-off/minegan-100-*'")
-    parser.add_argument("--jobs", type=int, default=2, help="processes side by side, one thread each")
+    parser.add_argument("--jobs", type=_at_least_one, default=2, help="processes side by side, one thread each")
     parser.add_argument(
         "--data-root", type=Path, default=Path("data"), help="MNIST and FashionMNIST as torchvision keeps them"
     )
@@ -75,6 +84,28 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, help="JSON, sheets and the page; another folder repeats everything")
     parser.add_argument("--work", type=Path, default=Path("runs/quality"), help="runs under way, and logs")
     return parser.parse_args()
+
+
+def _at_least_one(text: str) -> int:
+    if (count := int(text)) < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return count
+
+
+def _known(names: Sequence[str], known: Collection[str], what: str) -> Sequence[str]:
+    """The names; MineganError where there are none, or one that nothing has."""
+    if not names:
+        raise MineganError(f"name a {what}, as {next(iter(known))}")
+    if unknown := [name for name in names if name not in known]:
+        raise MineganError(f"there is no {what} {', '.join(unknown)}; they are named as {next(iter(known))}")
+    return names
+
+
+def _chosen(specs: Sequence[Spec], pattern: str) -> list[Spec]:
+    found = [spec for spec in specs if fnmatch.fnmatchcase(spec.name, pattern)]
+    if not found:
+        raise MineganError(f"--only {pattern!r} is no row's name; rows are named as {specs[-1].name}")
+    return found
 
 
 def _places(arguments: argparse.Namespace, name: str) -> Places:
@@ -88,7 +119,7 @@ def _run(name: str, protocol: Protocol, places: Places, arguments: argparse.Name
     from .performing import is_done
     from .tuning import read_rates
 
-    specs = [spec for spec in protocol.specs(read_rates(places)) if fnmatch.fnmatchcase(spec.name, arguments.only)]
+    specs = _chosen(protocol.specs(read_rates(places)), arguments.only)
     missing = [spec for spec in specs if not is_done(spec, protocol, places)]
     failed = _carry_out(name, protocol, places, missing, arguments.jobs)
     _show(protocol, places)
@@ -99,7 +130,7 @@ def _tune(name: str, protocol: Protocol, places: Places, arguments: argparse.Nam
     from .performing import is_done
     from .tuning import is_due, summarise, tuning_specs
 
-    specs = [spec for spec in tuning_specs(protocol) if fnmatch.fnmatchcase(spec.name, arguments.only)]
+    specs = _chosen(tuning_specs(protocol), arguments.only)
     failed = 0
     # each round may make further trials due
     while due := [s for s in specs if is_due(s, protocol, places) and not is_done(s, protocol, places)]:
@@ -170,9 +201,7 @@ def _one(protocol: Protocol, places: Places, names: list[str]) -> None:
     from .tuning import read_rates, tuning_specs
 
     known = {spec.name: spec for spec in [*protocol.specs(read_rates(places)), *tuning_specs(protocol)]}
-    if unknown := [name for name in names if name not in known]:
-        sys.exit(f"there is no row {', '.join(unknown)}; rows are named as {next(iter(known))}")
-    for name in names:
+    for name in _known(names, known, "row"):
         perform(known[name], protocol, places)
 
 
