@@ -42,7 +42,19 @@ def test_bars_are_ratios_of_means() -> None:
     assert bar(results, "cdc", "FID of its, worst").reached == pytest.approx(2.0)
     assert bar(results, "ewc", "FID of its, worst").holds is None
     assert bar(results, "digits-off", "FID of transfergan's, 10 images").reached is None
+    # (10 +- 2) / (20 +- 0), of two seeds; recall has no spread
+    assert fid.error == pytest.approx(0.1) and not fid.close and recall.error == 0
     assert results.cell("digits-off", "minegan", 100, "fid", SECOND).spread == pytest.approx(8**0.5)  # type: ignore[union-attr]
+
+
+def test_a_bound_within_the_standard_error_is_said() -> None:
+    found = [made("digits-off", "transfergan", seed, {"fid": fid}) for seed, fid in enumerate((9.0, 11.0))]
+    found += [made("digits-off", "minegan", seed, {"fid": fid}) for seed, fid in enumerate((7.0, 9.0))]
+    both = bar(Results(found), "digits-off", "FID of transfergan's, 100")
+    assert both.error == pytest.approx((1 + 0.64) ** 0.5 / 10)
+    assert both.holds and both.close and str(both).endswith("0.8 +- 0.13 (<= 0.85), within the spread")
+    one = bar(Results(found[1:3]), "digits-off", "FID of transfergan's, 100")
+    assert one.error is None and not one.close, "one seed says nothing of its spread"
 
 
 def test_bars_of_several_sources() -> None:

@@ -21,11 +21,10 @@ from minegan_zoo.contracts import MineganError
 from minegan_zoo.weights.cache import cache_folder
 
 from .jobs import Job, run_jobs
-from .places import Places
+from .places import RESULTS, Places
 from .protocol import PROTOCOLS, Protocol, Spec
 from .sources import is_made, make
 
-RESULTS = Path(__file__).parent.parent / "results" / "quality" / "zoo-32"
 PAPERS = RESULTS.parent / "papers"
 
 

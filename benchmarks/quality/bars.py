@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean
+from typing import NamedTuple
 
 from .protocol import RIVALS, TASKS
 from .results import SECOND, WHOLE, Results
@@ -23,6 +24,16 @@ class Bar:
     at_most: float | None
     at_least: float | None
     reached: float | None
+    error: float | None = None
+    """Standard error over the seeds; None where there is one seed, or none."""
+
+    @property
+    def close(self) -> bool:
+        """Whether the bound is no further than the standard error."""
+        bound = self.at_most if self.at_least is None else self.at_least
+        if self.reached is None or self.error is None or bound is None:
+            return False
+        return abs(self.reached - bound) <= self.error
 
     @property
     def holds(self) -> bool | None:
@@ -33,8 +44,10 @@ class Bar:
     def __str__(self) -> str:
         verdict = {True: "yes", False: "NO", None: "open"}[self.holds]
         bound = f"<= {self.at_most:g}" if self.at_least is None else f">= {self.at_least:g}"
+        error = "" if self.error is None else f" +- {self.error:.2g}"
         reached = "no number" if self.reached is None else f"{self.reached:.3g}"
-        return f"{verdict:5} {self.task:13} {self.claim}: {reached} ({bound})"
+        close = ", within the spread" if self.close else ""
+        return f"{verdict:5} {self.task:13} {self.claim}: {reached}{error} ({bound}){close}"
 
 
 def check_bars(results: Results) -> list[Bar]:
@@ -45,37 +58,41 @@ def check_bars(results: Results) -> list[Bar]:
 def _off(results: Results) -> Iterator[Bar]:
     for task in [name for name, task in TASKS.items() if task.kind == "off"]:
 
-        def ratio(metric: str, shots: int, space: int = WHOLE, task: str = task) -> float | None:
+        def ratio(metric: str, shots: int, space: int = WHOLE, task: str = task) -> _Number:
             return _ratio(results, task, shots, metric, OURS, PLAIN, space)
 
-        yield Bar(task, "FID of transfergan's, 100 images", 0.85, None, ratio("fid", 100))
-        yield Bar(task, "KID of transfergan's, 100 images", 0.6, None, ratio("kid", 100))
-        yield Bar(task, "precision of transfergan's, 100 images", None, 1.0, ratio("precision", 100))
-        yield Bar(task, "recall of transfergan's, 100 images", None, 0.95, ratio("recall", 100))
+        yield Bar(task, "FID of transfergan's, 100 images", 0.85, None, *ratio("fid", 100))
+        yield Bar(task, "KID of transfergan's, 100 images", 0.6, None, *ratio("kid", 100))
+        yield Bar(task, "precision of transfergan's, 100 images", None, 1.0, *ratio("precision", 100))
+        yield Bar(task, "recall of transfergan's, 100 images", None, 0.95, *ratio("recall", 100))
         yield Bar(task, "updates until transfergan's final FID, 100 images", 0.6, None, _speed(results, task, 100))
-        yield Bar(task, "FID of transfergan's, 10 images", 0.7, None, ratio("fid", 10))
-        yield Bar(task, "FID of transfergan's, 1000 images", 0.85, None, ratio("fid", 1000))
+        yield Bar(task, "FID of transfergan's, 10 images", 0.7, None, *ratio("fid", 10))
+        yield Bar(task, "FID of transfergan's, 1000 images", 0.85, None, *ratio("fid", 1000))
         scratch = _ratio(results, task, 100, "fid", "scratch", OURS)
-        yield Bar(task, "scratch's FID of minegan's, 100 images", None, 4.0, scratch)
+        yield Bar(task, "scratch's FID of minegan's, 100 images", None, 4.0, *scratch)
         for shots in (10, 100, 1000):
             yield Bar(
-                task, f"FID of transfergan's in the fixed space, {shots} images", 1.0, None, ratio("fid", shots, SECOND)
+                task,
+                f"FID of transfergan's in the fixed space, {shots} images",
+                1.0,
+                None,
+                *ratio("fid", shots, SECOND),
             )
 
 
 def _on(results: Results) -> Iterator[Bar]:
     for task in [name for name, task in TASKS.items() if task.kind == "on"]:
         fid = _ratio(results, task, 100, "fid", "minegan-noft", "unmined")
-        yield Bar(task, "FID of the unmined source's, no finetuning", 0.1, None, fid)
-        yield Bar(task, "class accuracy", None, 0.9, _mean(results, task, "minegan-noft", 100, "class_accuracy"))
-        yield Bar(task, "recall", None, 0.6, _mean(results, task, "minegan-noft", 100, "recall"))
+        yield Bar(task, "FID of the unmined source's, no finetuning", 0.1, None, *fid)
+        yield Bar(task, "class accuracy", None, 0.9, *_mean(results, task, "minegan-noft", 100, "class_accuracy"))
+        yield Bar(task, "recall", None, 0.6, *_mean(results, task, "minegan-noft", 100, "recall"))
 
 
 def _rivals(results: Results) -> Iterator[Bar]:
     """Over the tasks of one source at 100 images that both have."""
     single = [name for name, task in TASKS.items() if task.kind in ("on", "off")]
     for rival in RIVALS:
-        found = [_ratio(results, task, 100, "fid", OURS, rival) for task in single]
+        found = [_ratio(results, task, 100, "fid", OURS, rival).reached for task in single]
         ratios = [ratio for ratio in found if ratio is not None]
         count = f"over {len(ratios)} task{'s' if len(ratios) != 1 else ''}"
         yield Bar(rival, f"FID of its, mean {count}", 1.0, None, geometric_mean(ratios) if ratios else None)
@@ -88,22 +105,22 @@ def _several(results: Results) -> Iterator[Bar]:
             if task.kind in ("on", "off") or not (results.of(name, method, 100) or method == OURS):
                 continue
             alone = {source: f"{method}@{source}" for source in (task.covered_by or task.sources)}
-            fids = {row: _mean(results, name, row, 100, "fid") for row in alone.values()}
+            fids = {row: _mean(results, name, row, 100, "fid").reached for row in alone.values()}
             known = {row: fid for row, fid in fids.items() if fid is not None}
             best = min(known, key=lambda row: known[row]) if len(known) == len(alone) else ""
-            fid = _ratio(results, name, 100, "fid", method, best) if best else None
+            fid = _ratio(results, name, 100, "fid", method, best) if best else _Number()
             held = _probabilities(results, name, method)
             least = min((held[source] for source in task.covered_by), default=None) if held else None
             if task.kind == "one":
                 yield Bar(name, f"probability of the right source, {method}", None, 0.9, least)
-                recall = _ratio(results, name, 100, "recall", method, best) if best else None
-                yield Bar(name, f"FID of that source alone, {method}", SAME, None, fid)
-                yield Bar(name, f"recall of that source alone, {method}", None, 0.9, recall)
+                recall = _ratio(results, name, 100, "recall", method, best) if best else _Number()
+                yield Bar(name, f"FID of that source alone, {method}", SAME, None, *fid)
+                yield Bar(name, f"recall of that source alone, {method}", None, 0.9, *recall)
             elif task.kind == "two":
-                yield Bar(name, f"FID of the best single source's, {method}", 0.3, None, fid)
+                yield Bar(name, f"FID of the best single source's, {method}", 0.3, None, *fid)
                 yield Bar(name, f"least probability of the two, {method}", None, 0.25, least)
             else:
-                yield Bar(name, f"FID of the best single source's, {method}", 0.6, None, fid)
+                yield Bar(name, f"FID of the best single source's, {method}", 0.6, None, *fid)
 
 
 def _copies(results: Results) -> Iterator[Bar]:
@@ -111,23 +128,33 @@ def _copies(results: Results) -> Iterator[Bar]:
     for task, shots in results.tables():
         for method in (OURS, "minegan-noft"):
             value = _mean(results, task, method, shots, "memorisation")
-            if value is not None:
-                yield Bar(task, f"{claim}, {method}, {shots} images", None, COPIES, value)
+            if value.reached is not None:
+                yield Bar(task, f"{claim}, {method}, {shots} images", None, COPIES, *value)
 
 
-def _mean(results: Results, task: str, row: str, shots: int, metric: str, space: int = WHOLE) -> float | None:
+class _Number(NamedTuple):
+    """What a bar reached, with its standard error."""
+
+    reached: float | None = None
+    error: float | None = None
+
+
+def _mean(results: Results, task: str, row: str, shots: int, metric: str, space: int = WHOLE) -> _Number:
     found = results.cell(task, row, shots, metric, space)
-    return found.mean if found else None
+    if found is None:
+        return _Number()
+    return _Number(found.mean, found.spread / math.sqrt(found.count) if found.count > 1 else None)
 
 
-def _ratio(
-    results: Results, task: str, shots: int, metric: str, row: str, other: str, space: int = WHOLE
-) -> float | None:
+def _ratio(results: Results, task: str, shots: int, metric: str, row: str, other: str, space: int = WHOLE) -> _Number:
     """None too where the other's is no number to be measured by: a recall of zero, a KID below it."""
     mine, theirs = (_mean(results, task, each, shots, metric, space) for each in (row, other))
-    if mine is None or theirs is None:
-        return None
-    return mine / theirs if theirs > 0 else None
+    if mine.reached is None or theirs.reached is None or theirs.reached <= 0:
+        return _Number()
+    ratio = mine.reached / theirs.reached
+    if mine.error is None or theirs.error is None:
+        return _Number(ratio)
+    return _Number(ratio, math.hypot(mine.error, ratio * theirs.error) / theirs.reached)
 
 
 def _speed(results: Results, task: str, shots: int) -> float | None:

@@ -83,6 +83,7 @@ def write_page(results: Results, protocol: Protocol, places: Places, rates: Rate
         "tables": [_table(results, protocol, task, shots) for task, shots in results.tables()],
         "measured": _measured(results),
         "sets": _sets(results),
+        "commits": Counter(result.raw.get("commit", "commits before these were recorded") for result in results.found),
         "versions": Counter(", ".join(map(" ".join, r.raw["versions"].items())) for r in results.found),
         "tuning": read_summary(places),
     }

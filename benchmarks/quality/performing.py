@@ -23,6 +23,7 @@ from minegan_zoo.samplers import Sampler
 from minegan_zoo.saved import open_any
 from minegan_zoo.settings import Training
 
+from .commit import commit
 from .images import Splits, read_splits
 from .measuring import SHEET, Together, measure, save_sheet
 from .places import Places
@@ -92,6 +93,7 @@ def perform(spec: Spec, protocol: Protocol, places: Places) -> dict[str, Any]:
         **facts,
         "sources": {name: _weights_digest(name, protocol, places) for name in spec.sources},
         "seconds": round(time.monotonic() - begun, 1),
+        "commit": commit(),
         "versions": {name: version(name) for name in ("minegan-zoo", "torch", "torch-fidelity")}
         | {"python": platform.python_version()},
     }

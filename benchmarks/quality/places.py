@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+RESULTS = Path(__file__).parent.parent / "results" / "quality" / "zoo-32"
+"""Those that the project shows."""
+
 
 @dataclass(frozen=True)
 class Places:

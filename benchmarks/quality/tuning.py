@@ -15,7 +15,7 @@ from typing import Any
 from minegan_zoo import registry
 
 from .performing import is_done, result_path
-from .places import Places
+from .places import RESULTS, Places
 from .protocol import BASELINES, FROZEN, METHODS, OWN, RIVALS, Protocol, Rates, Spec
 
 FILE = "tuning.json"
@@ -112,9 +112,9 @@ def summarise(protocol: Protocol, places: Places) -> dict[str, Any]:
 
 
 def read_summary(places: Places) -> dict[str, Any] | None:
-    """What `summarise` wrote; None where nothing was tuned."""
-    path = places.results / FILE
-    return json.loads(path.read_text("utf-8")) if path.is_file() else None
+    """What `summarise` wrote, else what the project shows; None where nothing was tuned."""
+    path = next((folder / FILE for folder in (places.results, RESULTS) if (folder / FILE).is_file()), None)
+    return json.loads(path.read_text("utf-8")) if path else None
 
 
 def read_rates(places: Places) -> Rates:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from quality.commit import commit
 
 from throughput import results
 from throughput.results import Keep, Record
@@ -25,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_KEPT] = {}
-    config.stash[_COMMIT] = results.commit()
+    config.stash[_COMMIT] = commit()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
@@ -68,25 +67,12 @@ def machine() -> dict[str, Any]:
     }
 
 
-def commit() -> str:
-    """The commit that is checked out; what measuring itself writes is no change."""
-    own = (":(exclude,top)benchmarks/results", ":(exclude,top)docs")
-    return _git("rev-parse", "--short", "HEAD") + (
-        "+" if _git("status", "--porcelain", "-uno", "--", ":/", *own) else ""
-    )
-
-
 def _cpu() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     return next(
         (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor()
     )
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=Path(__file__).parent, check=False)
-    return done.stdout.strip()
 
 
 def write(name: str, records: Sequence[Record], measured_at: str, folder: Path = FOLDER) -> Path:
