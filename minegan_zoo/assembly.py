@@ -121,6 +121,8 @@ def assemble(
 
     strategy: Strategy = registry.strategies.create(config.strategy.name, **config.strategy.options)
     if strategy.miner and strategy.miner != config.miner.name:
+        if config.miner.name != RunConfig.miner.name:
+            notes.append(f"{config.strategy.name} has a miner of its own, {strategy.miner}, not {config.miner.name}")
         config = replace(config, miner=Choice(strategy.miner)).checked()
     steps = config.steps or strategy.default_steps
     stages = strategy.stages(steps)

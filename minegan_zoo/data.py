@@ -36,6 +36,9 @@ LEAST_TO_SPLIT = 20
 LEAST_HELD_OUT = 5
 """With fewer a kernel distance says nothing."""
 
+FAR = 10.0
+"""No image in [-1, 1] has a value beyond it, and all but black ones in [0, 255] do."""
+
 UNREADABLE = (
     OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, AttributeError, RuntimeError,
     MemoryError, struct.error, zlib.error, zipfile.BadZipFile, Warning,
@@ -116,6 +119,15 @@ def to_uint8(images: Tensor) -> Tensor:
     return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
+def canonical(images: Tensor) -> Tensor:
+    """Somebody's images, uint8 or float in [-1, 1] -> uint8; MineganError for floats that are in another range."""
+    if not images.is_floating_point():
+        return images
+    if images.numel() and (reach := float(images.detach().abs().max())) > FAR:
+        raise MineganError(f"float images are in [-1, 1], and these reach {reach:.4g}: give those in 0 to 255 as uint8")
+    return to_uint8(images)
+
+
 def load_images(
     source: str | Path | Sequence[Image.Image | str | Path] | Tensor | ImageSet,
     image: ImageSpec,
@@ -187,7 +199,7 @@ def _album(source: Any, wanted: bool | None, stack: ExitStack) -> Album:
         own = source.labels is not None if wanted is None else labels
         return tensor_album(source.images, source.labels, source.class_names, source.origin, own, source.names)
     if isinstance(source, Tensor):
-        return tensor_album(to_uint8(source) if source.is_floating_point() else source, None, (), "tensor", labels)
+        return tensor_album(canonical(source), None, (), "tensor", labels)
     if isinstance(source, str) and source.startswith("torchvision:"):
         return torchvision_album(source, labels)
     if isinstance(source, str) and source.startswith("hf-dataset:"):

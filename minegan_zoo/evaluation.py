@@ -100,6 +100,8 @@ def evaluate(
     """
     from minegan_zoo.extractors import LPIPS, load_extractor
 
+    if isinstance(model, str | Path):
+        raise MineganError(f"evaluate takes a model, not a path: give minegan_zoo.MinedGAN.load({str(model)!r})")
     wanted = _chosen(metrics)
     remembered = model.trained_on if isinstance(model, MinedGAN) else frozenset()
     model = SourceSampler(model) if isinstance(model, GeneratorSource) else model
@@ -185,15 +187,16 @@ def _chosen(metrics: Sequence[str]) -> dict[str, Metric]:
         raise MineganError(f'metrics must be a sequence of names: ("{metrics}",)')
     for metric in metrics:
         if metric not in METRICS:
-            close = difflib.get_close_matches(metric, METRICS)
-            raise MineganError(f"no metric {metric}: {'did you mean ' + close[0] + '?' if close else list(METRICS)}")
+            close = [name for name in METRICS if metric in name] or difflib.get_close_matches(metric, METRICS)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(METRICS)}"
+            raise MineganError(f"no metric {metric!r}: {hint}")
     return {name: METRICS[name] for name in metrics}
 
 
 def _check_needs(wanted: Mapping[str, Metric], train: ImageSet | None, trained_on: int | None) -> None:
     for name, metric in wanted.items():
         if metric.train and train is None:
-            raise MineganError(f"{name} compares samples with the training images: give them as training=...")
+            raise MineganError(f"{name} compares samples with the training images: give them as training= (--training)")
         if metric.held_out and trained_on:
             raise MineganError(
                 f"{name} compares samples with held-out images, but {trained_on} of the real ones were trained on"

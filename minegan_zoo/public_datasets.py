@@ -52,7 +52,8 @@ def torchvision_album(source: str, labels: bool) -> Album:
     try:
         dataset = build(**options)
     except (RuntimeError, OSError, ValueError) as error:
-        raise MineganError(f"{source}: {error} (with a network, add download=1)") from error
+        hint = "it could not be fetched" if options.get("download") else "with a network, add download=1"
+        raise MineganError(f"{source}: {' '.join(str(error).split())} ({hint})") from error
     kept = f"&classes={given['classes']}" if "classes" in given else ""
 
     def picture(i: int) -> Image:

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from minegan_zoo.contracts import GeneratorSource, ImageSpec, MineganError
-from minegan_zoo.data import to_uint8
+from minegan_zoo.data import canonical, to_uint8
 
 CHUNK_BYTES = 2**28
 """How much of a model's output is held at once."""
@@ -50,14 +50,14 @@ def draw_uint8(model: Sampler | Tensor, count: int, seed: int, image: ImageSpec)
     if isinstance(model, Tensor):
         if len(model) < count:
             raise MineganError(f"{count} samples asked for, but the tensor holds {len(model)}")
-        yield model[:count] if model.dtype == torch.uint8 else _quantised(model[:count])
+        yield canonical(_finite(model[:count]))
         return
     size = max(1, CHUNK_BYTES // (4 * image.channels * image.resolution**2))
     for index, start in enumerate(range(0, count, size)):
-        yield _quantised(model.sample(min(size, count - start), seed=seed + (index << 32)))
+        yield to_uint8(_finite(model.sample(min(size, count - start), seed=seed + (index << 32))))
 
 
-def _quantised(images: Tensor) -> Tensor:
+def _finite(images: Tensor) -> Tensor:
     if not images.isfinite().all():
         raise MineganError("the model's images are not finite: it diverged; go back to an earlier state")
-    return to_uint8(images)
+    return images

@@ -80,7 +80,12 @@ def test_a_run_file_executes_and_is_measured(
     ]
     literature.measure(name, Path("run"), tmp_path / "results", [recipe for recipe in offline if recipe.metrics])
     (result,) = (tmp_path / "results" / name).glob("*.json")
-    found = json.loads(result.read_text())["records"]
+    content = json.loads(result.read_text())
+    found = content["records"]
+    assert set(content["differs"]) == {"steps", "batch"} and "-other-" in result.name
+    left_out = literature.comparison(SETTINGS[name], tmp_path / "results")
+    assert all(mine is None for _, _, _, mine, _ in left_out), "another run than the setting's is no number of ours"
+    result.write_text(json.dumps(content | {"differs": []}))
     on_training = SETTINGS[name].recipes[0].real == "training"
     assert ("fid_train" in found) == on_training and ("fid" in found) != on_training
     rows = literature.comparison(SETTINGS[name], tmp_path / "results")

@@ -16,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 import minegan_zoo as mz
@@ -238,6 +239,17 @@ def test_a_mistake_ends_with_one_line(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code and said in f"{ended.value.code} {capsys.readouterr().err}"
+
+
+def test_missing_data_is_said_before_anything_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(root: Path, download: bool) -> None:
+        raise RuntimeError("no\nnetwork")
+
+    monkeypatch.setattr(torchvision.datasets, "MNIST", offline)
+    monkeypatch.setattr(sys, "argv", ["quality", "run", "--only", "digits-off/bsa-*", "--data-root", str(tmp_path)])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit, match=r"no MNIST under .* holds MNIST/raw \(no network\)"):
+        main()
 
 
 def test_a_failing_job_loses_no_other(tmp_path: Path) -> None:

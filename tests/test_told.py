@@ -54,6 +54,15 @@ def test_the_strength_of_ada_is_recorded_and_drawn(tmp_path: Path) -> None:
     assert 'aria-label="Augmentation:' in (tmp_path / "run" / "report.html").read_text("utf-8")
 
 
+def test_a_miner_that_the_strategy_has_no_use_for_is_told() -> None:
+    def notes(strategy: str, miner: str) -> str:
+        config = replace(SIMPLE, strategy=Choice(strategy), miner=Choice(miner)).checked()
+        return " ".join(assemble(config, squares(8)).notes)
+
+    assert "genda has a miner of its own, adaptor, not residual" in notes("genda", "residual")
+    assert "miner of its own" not in notes("genda", "mlp") + notes("minegan", "residual")
+
+
 def test_an_augmentation_that_learns_nothing_tells_nothing() -> None:
     assert dict(mz.augmentations.create("diffaugment").facts()) == {}
 

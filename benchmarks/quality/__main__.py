@@ -5,6 +5,9 @@ sources   pretrain the sources alone
 tune      choose every method's learning rates on validation images
 page      write the page and check the bars from the results that there are
 one       carry out single rows by name, as `run` does in processes of their own
+source    pretrain single sources by name
+papers    the settings of the literature: what each needs, published numbers and ours; by name or all
+measure   a run of one of them by its card: NAME RUN; the records lie in --results, by default the project's
 """
 
 from __future__ import annotations
@@ -22,8 +25,8 @@ from minegan_zoo.weights.cache import cache_folder
 
 from .jobs import Job, run_jobs
 from .places import RESULTS, Places
-from .protocol import PROTOCOLS, Protocol, Spec
-from .sources import is_made, make
+from .protocol import PROTOCOLS, TASKS, Protocol, Spec
+from .sources import check_data, is_made, make
 
 PAPERS = RESULTS.parent / "papers"
 
@@ -34,6 +37,9 @@ def main() -> None:
         _carry_out_command(_parse())
     except MineganError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("stopped: the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
 
 
 def _carry_out_command(arguments: argparse.Namespace) -> None:
@@ -54,14 +60,14 @@ def _carry_out_command(arguments: argparse.Namespace) -> None:
             for each in _known(arguments.names, protocol.recipes, "source"):
                 make(each, protocol.recipes[each], places.cache, places.data)
         case "papers":
-            _show_papers()
+            _show_papers(arguments.names, arguments.results or PAPERS)
         case "measure":
             from .literature import measure
 
             if len(arguments.names) != 2:
                 raise MineganError("measure takes a setting's name and the folder of its run")
             setting, run = arguments.names
-            print(measure(setting, Path(run), PAPERS))
+            print(measure(setting, Path(run), arguments.results or PAPERS))
 
 
 def _parse() -> argparse.Namespace:
@@ -75,13 +81,13 @@ def _parse() -> argparse.Namespace:
     size.add_argument("--full", action="store_true", help="every method, size and task; takes days")
     size.add_argument("--smoke", action="store_true", help="a few steps of everything, in ten minutes")
     parser.add_argument("--only", default="*", help="names of rows or sources, shell-style: 'digits-off/minegan-100-*'")
-    parser.add_argument("--jobs", type=_at_least_one, default=2, help="processes side by side, one thread each")
+    parser.add_argument("--jobs", type=_at_least_one, default=2, help="processes side by side, one thread each (2)")
     parser.add_argument(
-        "--data-root", type=Path, default=Path("data"), help="MNIST and FashionMNIST as torchvision keeps them"
+        "--data-root", type=Path, default=Path("data"), help="MNIST and FashionMNIST as torchvision keeps them (data)"
     )
-    parser.add_argument("--cache", type=Path, help="pretrained sources")
-    parser.add_argument("--results", type=Path, help="JSON, sheets and the page; another folder repeats everything")
-    parser.add_argument("--work", type=Path, default=Path("runs/quality"), help="runs under way, and logs")
+    parser.add_argument("--cache", type=Path, help="pretrained sources (in the library's cache folder)")
+    parser.add_argument("--results", type=Path, help="JSON, sheets, page (the project's); another folder repeats all")
+    parser.add_argument("--work", type=Path, default=Path("runs/quality"), help="runs under way, logs (runs/quality)")
     return parser.parse_args()
 
 
@@ -144,6 +150,8 @@ def _tune(name: str, protocol: Protocol, places: Places, arguments: argparse.Nam
 
 def _carry_out(name: str, protocol: Protocol, places: Places, specs: list[Spec], workers: int) -> int:
     """Sources first, then every row whose sources are there."""
+    for dataset in {TASKS[spec.task].dataset for spec in specs}:
+        check_data(dataset, places.data)
     failed = _make_sources(name, protocol, places, workers, specs)
     made = {source for source, recipe in protocol.recipes.items() if is_made(source, recipe, places.cache)}
     return (
@@ -212,19 +220,21 @@ def _show(protocol: Protocol, places: Places) -> None:
 
     rates = read_rates(places)
     results = read_results(protocol, places, rates)
-    for bar in check_bars(results):
-        print(bar)
+    bars = check_bars(results)
+    print("\n".join(str(bar) for bar in bars if bar.reached is not None))
+    if waiting := sum(bar.reached is None for bar in bars):
+        print(f"{waiting} of {len(bars)} bars have no number: their rows are not there")
     print(f"the page: {write_page(results, protocol, places, rates)}")
 
 
-def _show_papers() -> None:
-    from .literature import comparison, settings
+def _show_papers(names: Sequence[str], folder: Path) -> None:
+    from .literature import comparison, setting, settings
 
-    for each in settings():
+    for each in map(setting, names) if names else settings():
         print(f"\n{each.title}: minegan-zoo mine --config {each.run} --out RUN")
         print("".join(f"  needs {need['place']}: {need['origin']}\n" for need in [*each.weights, *each.data]), end="")
         print(f"  {each.note}")
-        for method, metric, published, ours, source in comparison(each, PAPERS):
+        for method, metric, published, ours, source in comparison(each, folder):
             numbers = ["–" if value is None else f"{value:g}" for value in (published, ours)]
             print(f"  {method:20} {metric:12} published {numbers[0]:>7}  ours {numbers[1]:>7}  {source}")
 

@@ -6,6 +6,7 @@ papers/cards/NAME.toml says; any other method runs with `--strategy`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,8 @@ from minegan_zoo.config import RunConfig
 from minegan_zoo.contracts import MineganError
 
 PAPERS = Path(__file__).parent / "papers"
+FREE = ("strategy", "augmentation", "miner", "noise_dim", "resolution", "seed")
+"""Parts of a run in which it may differ from a setting's file: the method, what it brings, and what a run works out."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +89,13 @@ def setting(name: str) -> Setting:
 def measure(name: str, run: Path, results: Path, recipes: Sequence[Recipe] | None = None) -> Path:
     """Measure a finished run of a setting by its card and write the records; gives their file.
 
-    Relative paths are meant as the run had them: call it from the same folder.
+    Relative paths are meant as the run had them: call it from the same folder. A run that is not the setting's, but for
+    its method and seed, is measured too and named so: `comparison` leaves it out.
     """
     import minegan_zoo as mz
 
-    config = RunConfig.read(run / "config.toml")
+    config, wanted = RunConfig.read(run / "config.toml"), RunConfig.read(setting(name).run).checked()
+    others = [part for part in config.differences(wanted) if part not in FREE]
     model = mz.MinedGAN.load(run)
     records: dict[str, Any] = {}
     for recipe in setting(name).recipes if recipes is None else recipes:
@@ -109,19 +114,21 @@ def measure(name: str, run: Path, results: Path, recipes: Sequence[Recipe] | Non
         )
         records |= {metric: record.as_dict() for metric, record in found.items()}
     method = config.strategy.name + (f"+{config.augmentation.name}" if config.augmentation else "")
-    path = results / name / f"{method}-s{config.seed}.json"
+    toml = config.to_toml()
+    other = f"-other-{hashlib.sha256(toml.encode()).hexdigest()[:8]}" if others else ""
+    path = results / name / f"{method}-s{config.seed}{other}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"setting": name, "method": method, "config": config.to_toml(), "records": records}, indent=1)
-    path.write_text(text + "\n", "utf-8")
+    result = {"setting": name, "method": method, "differs": others, "config": toml, "records": records}
+    path.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     return path
 
 
 def comparison(each: Setting, results: Path) -> list[tuple[str, str, float | None, float | None, str]]:
-    """(method, metric, published, ours, where it was published); ours is a mean over the seeds there are."""
+    """(method, metric, published, ours, where it was published); ours is a mean over the setting's seeds there are."""
     ours: dict[tuple[str, str], list[float]] = {}
     for path in sorted((results / each.name).glob("*.json")):
         found = json.loads(path.read_text("utf-8"))
-        for metric, record in found["records"].items():
+        for metric, record in ({} if found["differs"] else found["records"]).items():
             ours.setdefault((found["method"], metric), []).append(record["value"])
     means = {key: sum(values) / len(values) for key, values in ours.items()}
     rows: list[tuple[str, str, float | None, float | None, str]] = [

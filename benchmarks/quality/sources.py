@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from minegan_zoo.config import SourceChoice
+from minegan_zoo.contracts import MineganError
 from minegan_zoo.run_folder import MODEL
 
 
@@ -43,6 +44,21 @@ def images_of(dataset: str, split: str, classes: tuple[int, ...], data_root: Pat
     """`torchvision:...`; fetched by torchvision unless it is there."""
     chosen = ",".join(map(str, classes))
     return f"torchvision:{dataset}?root={data_root}&split={split}&classes={chosen}&download=1"
+
+
+def check_data(dataset: str, data_root: Path) -> None:
+    """Fetch a data set that is not there; MineganError where it cannot be."""
+    from torchvision import datasets
+
+    if any((data_root / dataset / "raw").glob("*")):
+        return
+    try:
+        vars(datasets)[dataset](data_root, download=True)
+    except (RuntimeError, OSError) as error:
+        raise MineganError(
+            f"there is no {dataset} under {data_root}, and it could not be fetched: --data-root (make's DATA) is the "
+            f"folder that holds {dataset}/raw ({' '.join(str(error).split())})"
+        ) from error
 
 
 SMALL = {"resolution": 32, "channels": 1, "z_dim": 64, "channel_base": 256, "channel_max": 64}

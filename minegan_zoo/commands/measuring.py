@@ -15,9 +15,16 @@ from minegan_zoo.commands.training import Device
 def evaluate(
     model: Annotated[str, typer.Argument(help="A run or model folder, or NAME or NAME=WEIGHTS of a source.")],
     images: Annotated[str, typer.Option(help="Folder, archive or torchvision:NAME of real images, not trained on.")],
-    metric: Annotated[list[str] | None, typer.Option(help="fid, kid, recall, ...; may be repeated.")] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="fid, kid, kmmd_rbf_median, precision, recall, density, coverage, mean_variance, inception_score, "
+            "class_accuracy, memorisation, authenticity, intra_cluster_distance, intra_lpips; may be repeated."
+        ),
+    ] = None,
     extractor: Annotated[
-        str | None, typer.Option(help="inception-v3-compat, timm:MODEL, pixels, ...; by default the bundled one.")
+        str | None,
+        typer.Option(help="inception-v3-compat, timm:MODEL, timm-random:MODEL, pixels, ...; the bundled one."),
     ] = None,
     samples: Annotated[
         int | None, typer.Option("-n", "--samples", min=2, help="By default as many as real images, at least 1000.")
@@ -62,5 +69,7 @@ def evaluate(
     ]
     table(["metric", "value", "", "tool", "extractor"], rows)
     one = next(iter(found.values()))
-    trained = "whether training saw them was not checked" if one.trained_on is None else f"{one.trained_on} trained on"
+    trained = "whether training saw them was not checked"
+    if one.trained_on is not None:
+        trained = f"{one.trained_on} trained on, pixel for pixel"
     say(f"{one.fake_count} samples, {one.real_count} real images of {one.real_name}: {trained}")

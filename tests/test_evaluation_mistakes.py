@@ -1,0 +1,52 @@
+"""What `evaluate` says of mistakes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from minegan_zoo import MineganError, evaluate
+
+
+def pixels(n: int, seed: int) -> Tensor:
+    """Noise (n, 1, 32, 32), uint8."""
+    return torch.randint(0, 256, (n, 1, 32, 32), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
+
+
+def test_mistakes_say_what_to_do() -> None:
+    with pytest.raises(MineganError, match="no metric 'fidd': did you mean fid"):
+        evaluate(pixels(5, 1), pixels(5, 2), metrics=("fidd",))
+    with pytest.raises(MineganError, match=r"no metric 'kmmd': did you mean kmmd_rbf_median"):
+        evaluate(pixels(5, 1), pixels(5, 2), metrics=("kmmd",))
+    with pytest.raises(MineganError, match=r"no metric 'nothing': there are fid, kid, "):
+        evaluate(pixels(5, 1), pixels(5, 2), metrics=("nothing",))
+    with pytest.raises(MineganError, match=r"a model, not a path: give minegan_zoo.MinedGAN.load\('runs/shoes'\)"):
+        evaluate("runs/shoes", pixels(5, 2))  # type: ignore[arg-type]
+    with pytest.raises(MineganError, match="a sequence of names"):
+        evaluate(pixels(5, 1), pixels(5, 2), metrics="fid")
+    with pytest.raises(MineganError, match="at least 2 images and 2 samples"):
+        evaluate(pixels(5, 1), pixels(1, 2))
+    with pytest.raises(MineganError, match="the tensor holds 5"):
+        evaluate(pixels(5, 1), pixels(5, 2), samples=9)
+    with pytest.raises(MineganError, match="not finite"):
+        evaluate(torch.full((4, 1, 32, 32), math.nan), pixels(5, 2))
+    for model, real in ((pixels(5, 1).float(), pixels(5, 2)), (pixels(5, 1), pixels(5, 2).float())):
+        with pytest.raises(MineganError, match=r"these reach 2\d\d(\.\d)?: give those in 0 to 255 as uint8"):
+            evaluate(model, real)
+    with pytest.raises(MineganError, match=r"must be \(n, 1 or 3, R, R\)"):
+        evaluate(torch.zeros(4, 2, 32, 32), pixels(5, 2))
+    for name in ("memorisation", "authenticity", "intra_cluster_distance", "intra_lpips"):
+        with pytest.raises(MineganError, match=f"{name} compares .* training="):
+            evaluate(pixels(5, 1), pixels(5, 2), metrics=(name,))
+    for classes, what in {
+        (): "needs the target's classes",
+        "9": "a sequence",
+        ("ankle",): "no class ankle; by name",
+    }.items():
+        with pytest.raises(MineganError, match=what):
+            evaluate(pixels(5, 1), pixels(5, 2), metrics=("class_accuracy",), classes=classes)
+    with pytest.raises(MineganError, match="pixels is no classifier"):
+        evaluate(pixels(5, 1), pixels(5, 2), metrics=("inception_score",), extractor="pixels")
