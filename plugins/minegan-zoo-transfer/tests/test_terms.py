@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -242,39 +241,6 @@ def test_the_head_is_what_reads_the_features(family: str) -> None:
             parameter.zero_().add_(1e-3 * torch.randn_like(parameter))
     torch.testing.assert_close(critic.forward_features(images), features)
     assert all(set(head) & set(group) for group in final_groups(run).values())
-
-
-def test_genda_shrinks_noise_and_the_adaptor_is_affine() -> None:
-    strategy = mz.strategies.create("genda", strength=0.25)
-    u = torch.randn(5, 4)
-    assert torch.equal(strategy.noise(strategy.stages(1)[0], 0, u, Generator()), 0.25 * u)
-    latents = {"z": LatentSpace((3,), "normal"), "class": LatentSpace((2,), "class-embedding")}
-    miner: Any = mz.miners.create("adaptor", latents, 4)
-    miner.start_from({"class": torch.tensor([[1.0, 3.0], [3.0, 5.0]])})
-    assert torch.equal(miner(u)["z"], u[:, :3])
-    assert torch.equal(miner(u)["class"], torch.tensor([2.0, 4.0]).expand(5, 2))
-    with torch.no_grad():
-        miner.scales[0].copy_(torch.tensor([1.0, 2.0, 3.0]))
-        miner.shifts[0].fill_(0.5)
-    torch.testing.assert_close(miner(u)["z"], u[:, :3] * torch.tensor([1.0, 2.0, 3.0]) + 0.5)
-    with pytest.raises(mz.MineganError, match=r"set noise_dim to 3 or more"):
-        mz.miners.create("adaptor", latents, 2)
-
-
-@pytest.mark.parametrize(
-    ("family", "shrinks"), [("biggan.tiny", True), ("progan.tiny", False), ("stylegan2.tiny", False)]
-)
-def test_genda_shrinks_noise_only_where_that_changes_images(family: str, shrinks: bool) -> None:
-    source = mz.load_source(family)
-    strategy = mz.strategies.create("genda", strength=0.25)
-    miner = mz.miners.create("adaptor", {"z": source.latents["z"]}, 512)
-    run = run_of(source, source.own_critic())
-    strategy.prepare(strategy.stages(1)[0], replace(run, miners=(miner,)))
-    u = torch.randn(2, 512)
-    assert torch.equal(strategy.noise(strategy.stages(1)[0], 0, u, Generator()), 0.25 * u if shrinks else u)
-    code = source.prior(2, source.inputs[0], Generator().manual_seed(0))
-    images, shrunk = (source.synthesize(code | {"z": factor * code["z"]}) for factor in (1, 0.25))
-    assert torch.allclose(images, shrunk, atol=1e-4) != shrinks
 
 
 def test_codes_are_held_near_the_normal() -> None:
