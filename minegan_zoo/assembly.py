@@ -20,6 +20,7 @@ from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, MineganErr
 from minegan_zoo.data import ImageSet, hold_out, load_images
 from minegan_zoo.method import Method
 from minegan_zoo.minegan import MinedGAN, Recipe
+from minegan_zoo.nearest_source import SAMPLES, distances
 from minegan_zoo.saved import build_miner, open_any, takes_classes
 from minegan_zoo.sources import (
     as_module,
@@ -93,13 +94,14 @@ def assemble(
         sources = [copy.deepcopy(source) for source in sources]
     if not sources:
         raise MineganError("name at least one source (see: minegan-zoo list generators)")
-    config, adopted = _choose_critic(config, sources, notes)
+    given = config.target if target is None else target
+    config, adopted = _choose_critic(config, given, sources, notes)
     adopted_image = _image_of_critic(config, sources, adopted)
     image = replace(
         canonical_image(sources, 3, adopted_image),
         **({} if config.resolution is None else {"resolution": config.resolution}),
     )
-    images = _load_target(config, config.target if target is None else target, image, sources)
+    images = _load_target(config, given, image, sources)
     image = images.image
     for skipped in images.skipped:
         notes.append(f"skipped {skipped.name}: {skipped.reason}")
@@ -206,9 +208,12 @@ def _settle_labels(
 
 
 def _choose_critic(
-    config: RunConfig, sources: Sequence[GeneratorSource], notes: list[str]
+    config: RunConfig, target: Any, sources: Sequence[GeneratorSource], notes: list[str]
 ) -> tuple[RunConfig, int | None]:
-    """Which source's discriminator becomes the critic; None = a critic of its own, by name."""
+    """Which source's discriminator becomes the critic; None = a critic of its own, by name.
+
+    Of several, that of the source whose samples are nearest to the target; the configuration then names it.
+    """
     if config.critic.name != "source":
         return config, None
     chosen = config.critic.options.get("source", "")
@@ -221,9 +226,19 @@ def _choose_critic(
     if not with_critic:
         notes.append("no source brings a discriminator: the critic 'conv' starts from random weights")
         return replace(config, critic=Choice("conv")).checked(), None
-    if with_critic[0] != 0:
-        notes.append(f"{names[0]} brings no discriminator: the critic starts from {names[with_critic[0]]}'s")
-    return config, with_critic[0]
+    if len(with_critic) == 1:
+        if with_critic[0] != 0:
+            notes.append(f"{names[0]} brings no discriminator: the critic starts from {names[with_critic[0]]}'s")
+        return config, with_critic[0]
+    some = load_images(target, canonical_image(sources, 3, None), limit=SAMPLES, seed=config.seed)
+    found = distances([sources[index] for index in with_critic], some, config.seed, device_of(config.device))
+    nearest = with_critic[min(range(len(found)), key=found.__getitem__)]
+    told = ", ".join(f"{distance:.3g}" for distance in found)
+    notes.append(
+        f"the critic starts as the discriminator of source {nearest}, {names[nearest] or 'given'}, whose samples are "
+        f"nearest to the target (distances {told}); the option critic.source names another"
+    )
+    return replace(config, critic=Choice("source", {**config.critic.options, "source": str(nearest)})), nearest
 
 
 def _image_of_critic(config: RunConfig, sources: Sequence[GeneratorSource], adopted: int | None) -> ImageSpec | None:

@@ -63,7 +63,7 @@ def conv(image: ImageSpec, num_classes: int, *, width: int = 64, max_width: int 
 
 
 def source(image: ImageSpec, num_classes: int, *, source: str = "") -> Critic:
-    """A source's pretrained discriminator: of the source named, else of the run's first source that has one."""
+    """A source's pretrained discriminator: of the source of this name or number, else of that nearest to the target."""
     from minegan_zoo.adoption import adopt_critic
     from minegan_zoo.sources import load_source
 

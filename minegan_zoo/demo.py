@@ -13,7 +13,7 @@ SOURCES = ("stylegan2.fashion-shoes-32", "progan.fashion-tops-32", "biggan.fashi
 
 
 def demo_config() -> RunConfig:
-    """The demo's run: only the shoes' source has seen ankle boots, among other shoes. The critic starts from its."""
+    """The demo's run: only the shoes' source has seen ankle boots, among other shoes."""
     images = files("minegan_zoo") / "data" / "demo"
     config = RunConfig(
         sources=tuple(SourceChoice(name) for name in SOURCES),

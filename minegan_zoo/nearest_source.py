@@ -1,0 +1,50 @@
+"""Which source is nearest to the target: its discriminator is the critic's start, in whatever order sources are named.
+
+May import contracts, sources, data, neighbours and extractors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor
+
+from minegan_zoo.contracts import GeneratorSource
+from minegan_zoo.data import ImageSet, to_uint8
+from minegan_zoo.neighbours import nearest
+from minegan_zoo.sources import as_module, to_image
+
+SAMPLES, BATCH = 64, 8
+"""Images drawn of each source, and at once."""
+
+
+def distances(sources: Sequence[GeneratorSource], target: ImageSet, seed: int, device: torch.device) -> list[float]:
+    """Of each source, the mean Euclidean distance from a target image to the nearest of its own samples.
+
+    In the bundled features. A source that has seen only a part of the target is judged by the others' distances too.
+    """
+    from minegan_zoo.extractors import load_extractor  # slow to import, and one source needs none
+
+    with torch.random.fork_rng():  # the run's own draws stay what they are without this
+        extractor = load_extractor(None, device)
+        wanted = extractor.features(target.images)
+        found = [extractor.features(_samples(source, target, seed, device)) for source in sources]
+    return [float(nearest(wanted, features)[0].mean()) for features in found]
+
+
+@torch.no_grad()
+def _samples(source: GeneratorSource, like: ImageSet, seed: int, device: torch.device) -> Tensor:
+    """The first samples of its prior, uint8, in the target's form."""
+    torch.manual_seed(seed)
+    module, rng, keys = as_module(source), Generator().manual_seed(seed), source.inputs[0]
+    home = next((parameter.device for parameter in module.parameters()), device)
+    module.to(device)
+    try:
+        drawn = []
+        for _ in range(SAMPLES // BATCH):
+            code = {name: value.to(device) for name, value in source.prior(BATCH, keys, rng).items()}
+            drawn.append(to_uint8(to_image(source.synthesize(code).float(), like.image)).cpu())
+    finally:
+        module.to(home)
+    return torch.cat(drawn)
