@@ -178,8 +178,9 @@ class Protocol:
 GARMENT_MULTI = MULTI[:3]
 CORE = (
     Block(OFF, ("minegan", "transfergan", "scratch"), (100, 10, 1000)),
-    Block(GARMENT_MULTI, ("minegan", "minegan-noft", "minegan/mixture")),
-    Block(GARMENT_MULTI, ("minegan", "minegan-noft"), alone=True),
+    Block(GARMENT_MULTI, ("minegan",)),
+    Block(GARMENT_MULTI, ("minegan",), alone=True),
+    Block(("fashion-two",), ("minegan-noft", "minegan/mixture")),
     Block(("digits-on",), FROZEN),
     Block(OFF, RIVALS),
     Block(("digits-off",), OWN),
