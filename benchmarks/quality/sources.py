@@ -71,7 +71,16 @@ HINGE = {"source_lr": 4e-3, "critic_lr": 2e-3, **AVERAGED}
 RECIPES: Mapping[str, Recipe] = {
     # one source of nine classes; the tenth is the off-manifold target
     "digits-0-8": Recipe("progan", "MNIST", tuple(range(9)), 2400, SMALL, options=FAST),
-    "fashion-0-8": Recipe("stylegan2", "FashionMNIST", tuple(range(9)), 2000, STYLE, options=FAST),
+    "fashion-0-8": Recipe(
+        "biggan",
+        "FashionMNIST",
+        tuple(range(9)),
+        1400,
+        {**BIG, "num_classes": 9},
+        objective="hinge",
+        labels=True,
+        options=HINGE,
+    ),
     # three families, each on other garments; nobody sees ankle boots
     "tops": Recipe("progan", "FashionMNIST", (0, 2, 4, 6), 2400, SMALL, options=FAST),
     "shoes": Recipe("stylegan2", "FashionMNIST", (5, 7), 2000, STYLE, options=FAST),
