@@ -212,7 +212,8 @@ def _choose_critic(
 ) -> tuple[RunConfig, int | None]:
     """Which source's discriminator becomes the critic; None = a critic of its own, by name.
 
-    Of several, that of the source whose samples are nearest to the target; the configuration then names it.
+    Of several of the first one's resolution, that of the source whose samples are nearest to the target; the
+    configuration then names it.
     """
     if config.critic.name != "source":
         return config, None
@@ -226,13 +227,15 @@ def _choose_critic(
     if not with_critic:
         notes.append("no source brings a discriminator: the critic 'conv' starts from random weights")
         return replace(config, critic=Choice("conv")).checked(), None
-    if len(with_critic) == 1:
+    size = sources[with_critic[0]].image.resolution  # the critic's size is the run's: the first source's, as ever
+    alike = [index for index in with_critic if sources[index].image.resolution == size]
+    if len(alike) == 1:
         if with_critic[0] != 0:
             notes.append(f"{names[0]} brings no discriminator: the critic starts from {names[with_critic[0]]}'s")
         return config, with_critic[0]
     some = load_images(target, canonical_image(sources, 3, None), limit=SAMPLES, seed=config.seed)
-    found = distances([sources[index] for index in with_critic], some, config.seed, device_of(config.device))
-    nearest = with_critic[min(range(len(found)), key=found.__getitem__)]
+    found = distances([sources[index] for index in alike], some, config.seed, device_of(config.device))
+    nearest = alike[min(range(len(found)), key=found.__getitem__)]
     told = ", ".join(f"{distance:.3g}" for distance in found)
     notes.append(
         f"the critic starts as the discriminator of source {nearest}, {names[nearest] or 'given'}, whose samples are "

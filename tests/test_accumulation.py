@@ -39,7 +39,7 @@ CASES: dict[str, dict[str, Any]] = {
     "wgan-gp": {"sources": "progan.tiny", "objective": "wgan-gp", "steps": 2, **CONV},
     "an adopted critic, minegan++": {
         "sources": PAIR, "strategy": "minegan++", "objective": "hinge",
-        "options": {"probes": 4},
+        "options": {"probes": 4, "critic.source": "biggan.tiny"},
     },
     "a strong pull to the start": {
         "sources": "progan.tiny", "strategy": "stages", **CONV,

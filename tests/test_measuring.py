@@ -54,7 +54,7 @@ def test_a_source_by_name(run: Run, images: tuple[Path, Path]) -> None:
     assert header == ["metric", "value", "tool", "extractor"]
     assert kid[0] == "kid" and kid[2] == "±" and kid[-1] == memorisation[-1] == "pixels"
     assert memorisation[0] == "memorisation" and float(memorisation[1]) > 0
-    assert err == "20 samples, 6 real images of real: 0 trained on"
+    assert err == "20 samples, 6 real images of real: 0 trained on, pixel for pixel"
     assert run("progan.tiny", "--images", real, "-n", "20", "--metric", "kid")[2].endswith("was not checked")
 
 

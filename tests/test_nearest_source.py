@@ -17,7 +17,7 @@ from minegan_zoo.nearest_source import distances
 from minegan_zoo.samplers import SourceSampler
 from minegan_zoo.settings import SourceChoice
 
-NAMES = ("progan.tiny", "stylegan2.tiny", "biggan.tiny")
+NAMES = ("progan.fashion-tops-32", "stylegan2.fashion-shoes-32", "biggan.fashion-others-32")
 TINY = RunConfig(tuple(map(SourceChoice, NAMES)), "images")
 
 

@@ -18,7 +18,7 @@ from minegan_zoo.config import RunConfig
 from minegan_zoo.contracts import MineganError
 
 PAPERS = Path(__file__).parent / "papers"
-FREE = ("strategy", "augmentation", "miner", "noise_dim", "resolution", "seed")
+FREE = ("strategy", "augmentation", "miner", "critic", "noise_dim", "resolution", "seed")
 """Parts of a run in which it may differ from a setting's file: the method, what it brings, and what a run works out."""
 
 
