@@ -1,6 +1,6 @@
-"""Which source is nearest to the target: its discriminator is the critic's start, in whatever order sources are named.
+"""How near each source's samples are to the target: the nearest one's discriminator is the critic's start.
 
-May import contracts, sources, data, neighbours and extractors.
+May import contracts, sources, data, neighbours, modes, samplers and extractors.
 """
 
 from __future__ import annotations
@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from minegan_zoo.contracts import GeneratorSource
 from minegan_zoo.data import ImageSet, to_uint8
+from minegan_zoo.modes import evaluating
 from minegan_zoo.neighbours import nearest
+from minegan_zoo.samplers import SourceSampler
 from minegan_zoo.sources import as_module, to_image
 
 SAMPLES, BATCH = 64, 8
@@ -33,18 +35,15 @@ def distances(sources: Sequence[GeneratorSource], target: ImageSet, seed: int, d
     return [float(nearest(wanted, features)[0].mean()) for features in found]
 
 
-@torch.no_grad()
 def _samples(source: GeneratorSource, like: ImageSet, seed: int, device: torch.device) -> Tensor:
     """The first samples of its prior, uint8, in the target's form."""
     torch.manual_seed(seed)
-    module, rng, keys = as_module(source), Generator().manual_seed(seed), source.inputs[0]
+    module = as_module(source)
     home = next((parameter.device for parameter in module.parameters()), device)
     module.to(device)
     try:
-        drawn = []
-        for _ in range(SAMPLES // BATCH):
-            code = {name: value.to(device) for name, value in source.prior(BATCH, keys, rng).items()}
-            drawn.append(to_uint8(to_image(source.synthesize(code).float(), like.image)).cpu())
+        with evaluating(module):  # somebody's own source may be in training mode
+            images = SourceSampler(source, BATCH).sample(SAMPLES, seed)
     finally:
         module.to(home)
-    return torch.cat(drawn)
+    return to_uint8(to_image(images, like.image))

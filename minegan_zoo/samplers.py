@@ -14,7 +14,7 @@ from minegan_zoo.data import canonical, to_uint8
 CHUNK_BYTES = 2**28
 """How much of a model's output is held at once."""
 BATCH = 64
-"""How many images a source makes at once."""
+"""How many images a source makes at once, unless told."""
 
 
 class Sampler(Protocol):
@@ -26,13 +26,13 @@ class Sampler(Protocol):
 class SourceSampler:
     """A source as it is, without any mining: what its own prior draws."""
 
-    def __init__(self, source: GeneratorSource) -> None:
-        self.source = source
+    def __init__(self, source: GeneratorSource, batch: int = BATCH) -> None:
+        self.source, self.batch = source, batch
 
     @torch.no_grad()
     def sample(self, n: int, seed: int | None = None) -> Tensor:
         rng = Generator().manual_seed(seed or 0)
-        keys, batches = self.source.inputs[0], torch.arange(n).split(BATCH)
+        keys, batches = self.source.inputs[0], torch.arange(n).split(self.batch)
         images = [self.source.synthesize(self.source.prior(len(rows), keys, rng)) for rows in batches]
         return torch.cat(images).float().clamp(-1, 1).cpu()
 

@@ -65,7 +65,7 @@ IMPORTS = {
     "saved": "contracts options registry atomic weights run_folder sources adoption minegan mined_source",
     "averages": "minegan",
     "gallery": "sources recorder data checkpoint watch modes minegan",
-    "nearest_source": "contracts sources data neighbours extractors",
+    "nearest_source": "contracts sources data neighbours modes samplers extractors",
     "assembly": "contracts registry method sources adoption config data minegan nearest_source saved",
     "selection": "contracts modes minegan",
     "steps": "contracts method sources draws processes batches optimizers minegan selection",

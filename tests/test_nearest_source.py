@@ -16,6 +16,7 @@ from minegan_zoo.data import load_images
 from minegan_zoo.nearest_source import distances
 from minegan_zoo.samplers import SourceSampler
 from minegan_zoo.settings import SourceChoice
+from minegan_zoo.sources import as_module
 
 NAMES = ("progan.fashion-tops-32", "stylegan2.fashion-shoes-32", "biggan.fashion-others-32")
 TINY = RunConfig(tuple(map(SourceChoice, NAMES)), "images")
@@ -64,4 +65,9 @@ def test_distances_are_small_for_a_source_s_own_images_and_draw_nothing_from_the
     found = distances(sources, target, 0, torch.device("cpu"))
     assert torch.equal(torch.get_rng_state(), expected)
     assert found[0] < min(found[1:]) and found == distances(sources, target, 0, torch.device("cpu"))
+    module = as_module(sources[2]).train()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    assert distances(sources[2:], target, 0, torch.device("cpu")) == found[2:], "not by a batch's own statistics"
+    assert module.training and all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+    module.eval()
     assert distances(sources[:1], target, 1, torch.device("cpu")) != found[:1]
