@@ -103,18 +103,7 @@ def assemble(
     )
     images = _load_target(config, given, image, sources)
     image = images.image
-    for skipped in images.skipped:
-        notes.append(f"skipped {skipped.name}: {skipped.reason}")
-    if images.skipped:
-        notes.append(f"{len(images.skipped)} of {len(images.skipped) + len(images)} target images could not be read")
-    for source in sources:
-        if source.image != image:
-            name = source.loaded_from.name if source.loaded_from else type(source).__name__
-            larger = source.image.resolution > image.resolution and config.resolution is None
-            notes.append(
-                f"{name} makes {source.image} images; they are brought to the canonical {image}"
-                f"{f', which --resolution {source.image.resolution} would change' if larger else ''}"
-            )
+    notes += _notes_on_images(config, images, sources)
     real = config.test if test is None else test
     tested = None if real is None else load_images(real, image)
     overlap = len(tested.image_digests() & images.image_digests()) if tested else 0
@@ -188,6 +177,22 @@ def _show_prior(miner: Miner, source: GeneratorSource, spaces: Sequence[str]) ->
     if unknown:
         with torch.no_grad():
             miner.start_from(source.prior(PRIOR_DRAWS, unknown, torch.Generator().manual_seed(0)))
+
+
+def _notes_on_images(config: RunConfig, images: ImageSet, sources: Sequence[GeneratorSource]) -> list[str]:
+    """What could not be read, and which sources' images are brought to another form."""
+    notes = [f"skipped {skipped.name}: {skipped.reason}" for skipped in images.skipped]
+    if images.skipped:
+        notes.append(f"{len(images.skipped)} of {len(images.skipped) + len(images)} target images could not be read")
+    for source in sources:
+        if source.image != images.image:
+            name = source.loaded_from.name if source.loaded_from else type(source).__name__
+            larger = source.image.resolution > images.image.resolution and config.resolution is None
+            notes.append(
+                f"{name} makes {source.image} images; they are brought to the canonical {images.image}"
+                f"{f', which --resolution {source.image.resolution} would change' if larger else ''}"
+            )
+    return notes
 
 
 def _settle_labels(
