@@ -54,7 +54,7 @@ class GenDA(Strategy):
 
 def _normalises(source: GeneratorSource) -> bool:
     """Whether only the direction of its z counts."""
-    return source.latents["z"].prior == "sphere" or "w" in source.latents
+    return "w" in source.latents or any(space.prior == "sphere" for space in source.latents.values())
 
 
 def check_miners(run: Run, strategy: str) -> None:
