@@ -63,7 +63,7 @@ def conv(image: ImageSpec, num_classes: int, *, width: int = 64, max_width: int 
 
 
 def source(image: ImageSpec, num_classes: int, *, source: str = "") -> Critic:
-    """A source's pretrained discriminator: of the source of this name or number, else of that nearest to the target."""
+    """A source's pretrained discriminator: that of this name or number, else the one nearest to the target."""
     from minegan_zoo.adoption import adopt_critic
     from minegan_zoo.sources import load_source
 

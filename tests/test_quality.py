@@ -227,6 +227,7 @@ def test_the_page_shows_what_there_is(places: Places, tmp_path: Path) -> None:
     [
         (["run", "--only", "digits-of/*"], "is no row's name"),
         (["run", "--jobs", "0"], "at least 1"),
+        (["sources", "--only", "nope"], "is no source's name; there are digits-0-8"),
         (["source", "nope"], "no source nope; they are named as digits-0-8"),
         (["one", "nope"], "no row nope"),
         (["measure", "ffhq-obama-100"], "a setting's name and the folder"),

@@ -163,10 +163,13 @@ def _make_sources(
     name: str, protocol: Protocol, places: Places, workers: int, specs: Iterable[Spec], only: str = "*"
 ) -> int:
     used = dict.fromkeys(source for spec in specs for source in spec.sources)
+    chosen = fnmatch.filter(used, only)
+    if used and not chosen:
+        raise MineganError(f"--only {only!r} is no source's name; there are {', '.join(used)}")
     jobs = [
         Job(f"source {source}", ["source", source, *_options(name, places)])
-        for source in used
-        if fnmatch.fnmatchcase(source, only) and not is_made(source, protocol.recipes[source], places.cache)
+        for source in chosen
+        if not is_made(source, protocol.recipes[source], places.cache)
     ]
     return _report(jobs, workers, places)
 
@@ -221,7 +224,9 @@ def _show(protocol: Protocol, places: Places) -> None:
     rates = read_rates(places)
     results = read_results(protocol, places, rates)
     bars = check_bars(results)
-    print("\n".join(str(bar) for bar in bars if bar.reached is not None))
+    for bar in bars:
+        if bar.reached is not None:
+            print(bar)
     if waiting := sum(bar.reached is None for bar in bars):
         print(f"{waiting} of {len(bars)} bars have no number: their rows are not there")
     print(f"the page: {write_page(results, protocol, places, rates)}")
