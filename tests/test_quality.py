@@ -249,7 +249,8 @@ def test_missing_data_is_said_before_anything_is_run(tmp_path: Path, monkeypatch
         raise RuntimeError("no\nnetwork")
 
     monkeypatch.setattr(torchvision.datasets, "MNIST", offline)
-    monkeypatch.setattr(sys, "argv", ["quality", "run", "--only", "digits-off/bsa-*", "--data-root", str(tmp_path)])
+    arguments = ["--only", "digits-off/bsa-*", "--data-root", str(tmp_path), "--results", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["quality", "run", *arguments])
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit, match=r"no MNIST under .* holds MNIST/raw \(no network\)"):
         main()
