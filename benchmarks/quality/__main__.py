@@ -132,13 +132,12 @@ def _run(name: str, protocol: Protocol, places: Places, arguments: argparse.Name
 
 
 def _tune(name: str, protocol: Protocol, places: Places, arguments: argparse.Namespace) -> int:
-    from .performing import is_done
-    from .tuning import is_due, summarise, tuning_specs
+    from .tuning import due_specs, summarise, tuning_specs
 
     specs = _chosen(tuning_specs(protocol), arguments.only)
     failed = 0
     # each round may make further trials due
-    while due := [s for s in specs if is_due(s, protocol, places) and not is_done(s, protocol, places)]:
+    while due := [spec for spec in due_specs(protocol, places) if spec in specs]:
         if failed := _carry_out(name, protocol, places, due, arguments.jobs):
             break
     for method, found in summarise(protocol, places)["methods"].items():

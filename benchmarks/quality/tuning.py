@@ -19,15 +19,15 @@ from .places import RESULTS, Places
 from .protocol import BASELINES, FROZEN, METHODS, OWN, RIVALS, Protocol, Rates, Spec
 
 FILE = "tuning.json"
-TASK, SHOTS, SEEDS = "digits-off", 100, (100,)
+TASK, SHOTS, SEEDS = "digits-off", 100, (100, 101)
 TASKS_OF = dict.fromkeys(FROZEN, "digits-on")
 """Of strategies that are tuned on another task."""
 FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 0.1, 0.03)
 """Of the rates of what a method adapts; the critic's is the same for all methods. The first three are tried for all, a
 further one where its neighbour is the best of those before it: no method is judged at the edge of its grid."""
-EVERYWHERE = 3
+EVERYWHERE, DEFAULTS = 3, FACTORS.index(1.0)
 MARGIN = 0.1
-"""By what part of its FID a trial must beat the defaults to replace them: one seed is no surer."""
+"""By what part of its FID a trial must beat the defaults to replace them: two seeds are no surer."""
 CRITIC = "critic_lr"
 TUNED = (*OWN, *BASELINES, *RIVALS)
 
@@ -48,7 +48,7 @@ def trials(strategy: str, factors: Sequence[float] = FACTORS) -> list[dict[str, 
 
 
 def tuning_specs(protocol: Protocol) -> list[Spec]:
-    """One a trial and seed; whether a further factor's are due shows when those before it are done."""
+    """One a trial and seed; most are never due."""
     return [
         Spec(
             TASKS_OF.get(name, TASK), name, SHOTS, seed, protocol.updates, "", tuple(rates.items()), "validation", trial
@@ -59,16 +59,26 @@ def tuning_specs(protocol: Protocol) -> list[Spec]:
     ]
 
 
-def is_due(spec: Spec, protocol: Protocol, places: Places) -> bool:
-    """Whether the trial is to be run, by the method's other results."""
-    if spec.trial < EVERYWHERE:
-        return True
-    before = _before(spec.trial)
-    same = [each for each in tuning_specs(protocol) if each.method == spec.method and each.trial in before]
-    if not all(is_done(each, protocol, places) for each in same):
-        return False
-    fids = {t: fmean(_read(each, places)["fid"] for each in same if each.trial == t) for t in before}
-    return min(before, key=lambda trial: fids[trial]) == before[-1]
+def due_specs(protocol: Protocol, places: Places) -> list[Spec]:
+    """What is to be run next, by the results that there are: another round when these are done; in the end nothing."""
+    return [spec for name in TUNED for spec in _due(name, protocol, places)]
+
+
+def _due(method: str, protocol: Protocol, places: Places) -> list[Spec]:
+    """Every trial once, further factors while the best is at the edge; then the best and the defaults once more.
+
+    So one lucky seed chooses nothing, and what is far behind is run once.
+    """
+    specs = [spec for spec in tuning_specs(protocol) if spec.method == method]
+    missing = [spec for spec in specs if not is_done(spec, protocol, places)]
+    fids = {row["trial"]: row["fid"] for row in _table(method, protocol, places)}
+    once = [spec for spec in missing if spec.trial not in fids and spec.seed == SEEDS[0]]
+    if grid := [spec for spec in once if spec.trial < EVERYWHERE]:
+        return grid
+    best = min(fids, key=lambda trial: fids[trial])
+    if further := [spec for spec in once if _before(spec.trial)[-1] == best]:
+        return further
+    return [spec for spec in missing if spec.trial in (best, DEFAULTS)]
 
 
 def _before(trial: int) -> list[int]:
@@ -76,6 +86,16 @@ def _before(trial: int) -> list[int]:
     reach, up = FACTORS[trial], FACTORS[trial] > 1
     between = {t for t, factor in enumerate(FACTORS) if (1 < factor < reach if up else reach < factor < 1)}
     return sorted(between.union(range(EVERYWHERE)), key=lambda t: FACTORS[t], reverse=not up)
+
+
+def _table(method: str, protocol: Protocol, places: Places) -> list[dict[str, Any]]:
+    """Its finished trials, best first; of each the means over the seeds that it was run with."""
+    found: dict[int, list[dict[str, Any]]] = {}
+    for spec in tuning_specs(protocol):
+        if spec.method == method and is_done(spec, protocol, places):
+            found.setdefault(spec.trial, []).append({"rates": dict(spec.rates), **_read(spec, places)})
+    rows = [{"trial": trial, "seeds": len(same), **_mean(same)} for trial, same in found.items()]
+    return sorted(rows, key=lambda row: row["fid"])
 
 
 def _read(spec: Spec, places: Places) -> dict[str, float]:
@@ -89,21 +109,14 @@ def summarise(protocol: Protocol, places: Places) -> dict[str, Any]:
 
     A strategy whose trials are not all there has no choice yet.
     """
-    found: dict[str, list[dict[str, Any]]] = {}
-    wanted: dict[str, int] = {}
-    for spec in (spec for spec in tuning_specs(protocol) if is_due(spec, protocol, places)):
-        wanted[spec.method] = wanted.get(spec.method, 0) + 1
-        if is_done(spec, protocol, places):
-            facts = {"trial": spec.trial, "rates": dict(spec.rates), **_read(spec, places)}
-            found.setdefault(spec.method, []).append(facts)
     methods = {}
-    for name, rows in found.items():
-        table = [_mean([row for row in rows if row["trial"] == trial]) for trial in {row["trial"] for row in rows}]
-        table.sort(key=lambda row: row["fid"])
-        chosen = next((row for row in table if not row["rates"]), table[0])
+    for name in TUNED:
+        if not (table := _table(name, protocol, places)):
+            continue
+        chosen = next((row for row in table if row["trial"] == DEFAULTS), table[0])
         if table[0]["fid"] < (1 - MARGIN) * chosen["fid"]:
             chosen = table[0]
-        rates = chosen["rates"] if len(rows) == wanted[name] else None
+        rates = None if _due(name, protocol, places) else chosen["rates"]
         methods[name] = {"task": TASKS_OF.get(name, TASK), "rates": rates, "chosen": chosen, "trials": table}
     summary = {"shots": SHOTS, "seeds": SEEDS, "factors": FACTORS, "methods": methods}
     places.results.mkdir(parents=True, exist_ok=True)
