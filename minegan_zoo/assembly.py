@@ -16,7 +16,7 @@ import torch
 from minegan_zoo import registry
 from minegan_zoo.adoption import adopt_critic
 from minegan_zoo.config import Choice, RunConfig
-from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, MineganError, Miner, Objective, Strategy
+from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, MineganError, Miner, Strategy
 from minegan_zoo.data import ImageSet, hold_out, load_images
 from minegan_zoo.method import Method
 from minegan_zoo.minegan import MinedGAN, Recipe
@@ -116,12 +116,12 @@ def assemble(
             notes.append(f"{config.strategy.name} has a miner of its own, {strategy.miner}, not {config.miner.name}")
         config = replace(config, miner=Choice(strategy.miner)).checked()
     steps = config.steps or strategy.default_steps
+    strategy.for_sources(len(sources))
     stages = strategy.stages(steps)
     config, images = _settle_labels(config, images, strategy, notes)
     images, held_out = hold_out(images, config.training.hold_out, config.seed)
     if held_out is None and any(stage.until for stage in stages):
         notes.append("no target image is held out, so no rule can end a stage: each takes all of its steps")
-    objective: Objective = registry.objectives.create(config.objective.name, **config.objective.options)
     augmentation = config.augmentation
     noise_dim = config.noise_dim or noise_dim_of(sources)
     num_classes = len(images.class_names)
@@ -158,7 +158,7 @@ def assemble(
     method = Method(
         strategy,
         critic,
-        objective,
+        registry.objectives.create(config.objective.name, **config.objective.options),
         None if augmentation is None else registry.augmentations.create(augmentation.name, **augmentation.options),
     )
     real = tested or images

@@ -77,6 +77,15 @@ def max_(num_sources: int, *, draws: int = 1000, drop_below: float = 0.0, patien
     return Max(num_sources, draws, drop_below, patience)
 
 
+def pruned_max(
+    num_sources: int, *, draws: int = 1000, drop_below: float = 0.0, patience: int = 40, keep_above: float = 0.5
+) -> Selector:
+    """The paper's rule; when mining ends, sources with less than half an equal share of the wins are dropped."""
+    from minegan_zoo.builtin.selectors import Max
+
+    return Max(num_sources, draws, drop_below, patience, keep_above)
+
+
 def softmax(
     num_sources: int,
     *,
@@ -202,6 +211,7 @@ def register_critics(register: Callable[[CriticEntry], None]) -> None:
 @hookimpl
 def register_selectors(register: Callable[[SelectorEntry], None]) -> None:
     register(SelectorEntry("max", max_))
+    register(SelectorEntry("pruned-max", pruned_max))
     register(SelectorEntry("softmax", softmax))
     register(SelectorEntry("uniform", uniform))
     register(SelectorEntry("fixed", fixed))

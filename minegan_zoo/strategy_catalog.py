@@ -11,7 +11,9 @@ from minegan_zoo.contracts import Regulariser, Strategy
 def minegan(
     *,
     mine_share: float = 0.1,
+    select_steps: int = 100,
     miner_lr: float = 2e-3,
+    finetune_miner_lr: float = 5e-4,
     source_lr: float = 4e-3,
     critic_lr: float = 2e-3,
     code_prior: float = 1.0,
@@ -19,12 +21,15 @@ def minegan(
 ) -> Strategy:
     """Mine with frozen sources, then finetune sources and miners together.
 
-    `code_prior`: the weight of the regulariser of that name; `plateau`: end a stage early when
+    `select_steps`: of several sources, mine for so many steps at least, or for a quarter of all, until it is clear
+    which of them fit; `code_prior`: the weight of the regulariser of that name; `plateau`: end a stage early when
     held-out images are no longer approached.
     """
     from minegan_zoo.builtin.strategies import MineGAN
 
-    return MineGAN(mine_share, miner_lr, source_lr, critic_lr, plateau, _code_priors(code_prior))
+    return MineGAN(
+        mine_share, select_steps, miner_lr, finetune_miner_lr, source_lr, critic_lr, plateau, _code_priors(code_prior)
+    )  # fmt: skip
 
 
 def minegan_plus_plus(
@@ -32,7 +37,9 @@ def minegan_plus_plus(
     share: float = 0.5,
     probes: int = 128,
     mine_share: float = 0.1,
+    select_steps: int = 100,
     miner_lr: float = 2e-3,
+    finetune_miner_lr: float = 5e-4,
     source_lr: float = 4e-3,
     critic_lr: float = 2e-3,
     code_prior: float = 1.0,
@@ -40,12 +47,13 @@ def minegan_plus_plus(
 ) -> Strategy:
     """Mine, then finetune only the share of each source's neurons that matters for the target.
 
-    `probes`: mined images a source that tell what matters; `code_prior` and `plateau` as in `minegan`.
+    `probes`: mined images a source that tell what matters; all else as in `minegan`.
     """
     from minegan_zoo.builtin.strategies import MineGANPlusPlus
 
     return MineGANPlusPlus(
-        mine_share, miner_lr, source_lr, critic_lr, plateau, _code_priors(code_prior), share, probes
+        mine_share, select_steps, miner_lr, finetune_miner_lr, source_lr, critic_lr, plateau, _code_priors(code_prior),
+        share, probes,
     )  # fmt: skip
 
 

@@ -137,6 +137,7 @@ class Trainer:
         last = self.position.stage_step == stage.steps or self.position.ended
         if last:
             settle(self.average(), self.critic, stage)
+            self._drop_losers()
         if self.processes.is_main:
             if last:
                 self.gallery.show_end(self.recorder, self.average(), stage.name, step)

@@ -40,7 +40,7 @@ def test_max_counts_how_often_each_source_wins() -> None:
     assert selector.probabilities()[1] > 0.98
 
 
-@pytest.mark.parametrize("name", ["max", "softmax", "candidates"])
+@pytest.mark.parametrize("name", ["max", "pruned-max", "softmax", "candidates"])
 def test_when_mining_ends_p_is_how_often_each_is_the_best(name: str) -> None:
     selector = mz.selectors.create(name, 3)
     assert selector.settle_draws == 1000
@@ -49,6 +49,21 @@ def test_when_mining_ends_p_is_how_often_each_is_the_best(name: str) -> None:
     selector.settle(scores)
     expected = torch.bincount(scores.argmax(0), minlength=3) / 1000
     torch.testing.assert_close(selector.probabilities(), expected)
+
+
+@pytest.mark.parametrize(("wins", "kept"), [((0.5, 0.17, 0.33), 3), ((0.68, 0.16, 0.16), 1), ((0.6, 0.02, 0.38), 2)])
+def test_sources_that_hold_little_when_mining_ends_are_dropped(wins: tuple[float, ...], kept: int) -> None:
+    best = torch.repeat_interleave(torch.arange(3), torch.tensor([round(1000 * share) for share in wins]))
+    scores = torch.nn.functional.one_hot(best, 3).T.float()
+    pruned, paper = mz.selectors.create("pruned-max", 3), mz.selectors.create("max", 3)
+    for selector in (pruned, paper):
+        selector.settle(scores)
+    assert not paper.dropped().any()
+    torch.testing.assert_close(paper.probabilities(), torch.tensor(wins))
+    expected = torch.tensor([share * (share >= 1 / 6) for share in wins])
+    torch.testing.assert_close(pruned.probabilities(), expected / expected.sum())
+    assert int((~pruned.dropped()).sum()) == kept
+    assert not pruned.propose(4, Generator())[pruned.dropped()].any()
 
 
 def test_softmax_learns_which_source_is_the_best_for_each_u() -> None:

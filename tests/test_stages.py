@@ -235,3 +235,24 @@ def test_a_plateau_may_end_each_stage(name: str) -> None:
         stages = strategies.create(name, plateau=plateau).stages(10)
         assert sum(stage.steps for stage in stages) == 10
         assert [stage.until for stage in stages] == [until] * len(stages)
+
+
+@pytest.mark.parametrize("name", ["minegan", "minegan++"])
+def test_of_several_sources_a_short_run_mines_for_longer(name: str) -> None:
+    one, several = strategies.create(name), strategies.create(name)
+    one.for_sources(1)
+    several.for_sources(3)
+    assert [steps_of(one, steps)["mine"] for steps in (40, 400, 4000)] == [4, 40, 400]
+    assert [steps_of(several, steps)["mine"] for steps in (40, 400, 4000)] == [10, 100, 400]
+    assert sum(steps_of(several, 400).values()) == 400
+    as_told = strategies.create(name, select_steps=0)
+    as_told.for_sources(3)
+    assert steps_of(as_told, 400)["mine"] == 40
+    with pytest.raises(MineganError, match="select_steps must be at least 0, not -1"):
+        strategies.create(name, select_steps=-1)
+
+
+def test_miners_slow_down_while_sources_are_finetuned() -> None:
+    mine, finetune = strategies.create("minegan", miner_lr=3e-3, finetune_miner_lr=1e-4).stages(10)
+    assert mine.train["miners"] == 3e-3 and "sources" not in mine.train
+    assert finetune.train["miners"] == 1e-4 and finetune.train["sources"] > 0

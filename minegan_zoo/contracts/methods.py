@@ -109,6 +109,9 @@ class Strategy(ABC):
     """The miner that it is defined with, which then takes the place of the run's; empty: the run's."""
     default_steps: int = 1000
 
+    def for_sources(self, count: int) -> None:  # noqa: B027 - to most, one source is as good as several
+        """Told how many sources the run has, before its stages are asked for."""
+
     @abstractmethod
     def stages(self, steps: int) -> tuple[Stage, ...]:
         """Stages whose steps sum to `steps`."""

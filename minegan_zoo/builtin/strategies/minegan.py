@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from minegan_zoo.contracts import MineganError, Plateau, Regulariser, Run, Stage, Strategy
 
 Regularisers = Callable[[], tuple[Regulariser, ...]]
 """New ones for a stage."""
+SELECTING = 0.25
+"""The largest share of a run that `select_steps` may take."""
 
 
 @dataclass
@@ -16,30 +18,41 @@ class MineGAN(Strategy):
     """MineGAN (section 3): mine with frozen sources, then finetune them together with their miners.
 
     What mining selected stays selected: sources that lost would learn to imitate the target while they are finetuned.
+    So a short run of several sources mines for longer than `mine_share`, until it is clear which of them fit.
     """
 
     mine_share: float
+    select_steps: int
+    """Where there are several sources, mining takes at least so many steps."""
     miner_lr: float
+    finetune_miner_lr: float
+    """Below `miner_lr`: sources that are finetuned need no moving latents, which cost recall."""
     source_lr: float
     critic_lr: float
     plateau: bool
     regularisers: Regularisers
+    several: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.mine_share < 1:
             raise MineganError(f"mine_share must lie between 0 and 1, not {self.mine_share} (minegan-noft only mines)")
+        if self.select_steps < 0:
+            raise MineganError(f"select_steps must be at least 0, not {self.select_steps}")
+
+    def for_sources(self, count: int) -> None:
+        self.several = count > 1
 
     def stages(self, steps: int) -> tuple[Stage, ...]:
         mining = max(1, round(steps * self.mine_share))
+        if self.several:
+            mining = max(mining, min(self.select_steps, round(steps * SELECTING)))
         until = Plateau() if self.plateau else None
-        rates = {"critic": self.critic_lr, "miners": self.miner_lr}
+        mine = {"critic": self.critic_lr, "miners": self.miner_lr}
+        finetune = {"critic": self.critic_lr, "miners": self.finetune_miner_lr, "sources": self.source_lr}
         return (
-            Stage("mine", mining, rates, until, self.regularisers()),
-            Stage(
-                "finetune", steps - mining, rates | {"sources": self.source_lr}, until, self.regularisers(),
-                select=False,
-            ),
-        )  # fmt: skip
+            Stage("mine", mining, mine, until, self.regularisers()),
+            Stage("finetune", steps - mining, finetune, until, self.regularisers(), select=False),
+        )
 
 
 @dataclass
