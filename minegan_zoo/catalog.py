@@ -81,9 +81,9 @@ def pruned_max(
     num_sources: int, *, draws: int = 1000, drop_below: float = 0.0, patience: int = 40, keep_above: float = 0.5
 ) -> Selector:
     """The paper's rule; when mining ends, sources with less than half an equal share of the wins are dropped."""
-    from minegan_zoo.builtin.selectors import Max
+    from minegan_zoo.builtin.selectors import PrunedMax
 
-    return Max(num_sources, draws, drop_below, patience, keep_above)
+    return PrunedMax(num_sources, draws, drop_below, patience, keep_above)
 
 
 def softmax(

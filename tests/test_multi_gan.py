@@ -27,7 +27,7 @@ def unlike_sources() -> list[GeneratorSource]:
     return [mz.load_source("biggan.tiny"), grey, mz.load_source("stylegan2.tiny")]
 
 
-@pytest.mark.parametrize("selector", ["max", "softmax", "uniform", "fixed", "mixture", "candidates"])
+@pytest.mark.parametrize("selector", ["max", "pruned-max", "softmax", "uniform", "fixed", "mixture", "candidates"])
 def test_every_selector_mines_unlike_sources_and_its_model_comes_back(selector: str, tmp_path: Path) -> None:
     model = mz.mine(
         unlike_sources(), images(), selector=selector, critic="conv", steps=3, batch=4, out=tmp_path / "run",

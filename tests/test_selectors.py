@@ -16,8 +16,8 @@ from minegan_zoo import conformance
 from minegan_zoo.contracts import MineganError, Selector, SelectorEntry
 from minegan_zoo.weights import load_strict
 
-ALL = ("max", "softmax", "uniform", "fixed", "mixture", "candidates")
-DROPPING = ("max", "softmax", "mixture", "candidates")
+ALL = ("max", "pruned-max", "softmax", "uniform", "fixed", "mixture", "candidates")
+DROPPING = ("max", "pruned-max", "softmax", "mixture", "candidates")
 NOISE_DIM = 4
 
 

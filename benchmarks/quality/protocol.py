@@ -76,7 +76,7 @@ METHODS: Mapping[str, Method] = {
     **{
         f"{name}/{selector}": Method(name, {"selector": selector})
         for name in ("minegan", "minegan-noft")
-        for selector in ("mixture", "softmax", "candidates", "uniform")
+        for selector in ("max", "mixture", "softmax", "candidates", "uniform")
     },
 }
 
@@ -180,7 +180,7 @@ CORE = (
     Block(OFF, ("minegan", "transfergan", "scratch"), (100, 10, 1000)),
     Block(GARMENT_MULTI, ("minegan",)),
     Block(GARMENT_MULTI, ("minegan",), alone=True),
-    Block(("fashion-two",), ("minegan-noft", "minegan/mixture")),
+    Block(("fashion-two",), ("minegan-noft", "minegan/max", "minegan/mixture")),
     Block(("digits-on",), FROZEN),
     Block(OFF, RIVALS),
     Block(("digits-off",), OWN),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import torch
@@ -34,7 +35,8 @@ class Dropping(nn.Module, Selector):
     def need(self, conditions: Mapping[str, bool]) -> None:
         """Raise MineganError with the conditions that do not hold."""
         if broken := [condition for condition, holds in conditions.items() if not holds]:
-            raise MineganError(f"the selector '{type(self).__name__.lower()}' needs {', '.join(broken)}")
+            name = re.sub(r"(?<=.)(?=[A-Z])", "-", type(self).__name__).lower()  # as it is registered
+            raise MineganError(f"the selector '{name}' needs {', '.join(broken)}")
 
     def propose(self, n: int, rng: Generator) -> Tensor:
         return ~self.gone.cpu()[:, None].expand(-1, n)

@@ -16,13 +16,13 @@ class Max(Dropping):
     """The paper's rule (MineGAN, section 3.2, eq. 5 and 6): critic and miners see the best source per u only.
 
     p_i is how often source i is the argmax: while mining over about the last `draws` base noises, in the end over as
-    many fresh ones. Sources that then hold less than `keep_above` / (sources kept) are dropped; 0 is the paper's rule.
+    many fresh ones.
     """
 
-    def __init__(self, num_sources: int, draws: int, drop_below: float, patience: int, keep_above: float = 0.0) -> None:
+    def __init__(self, num_sources: int, draws: int, drop_below: float, patience: int) -> None:
         super().__init__(num_sources, drop_below, patience)
-        self.need({"draws >= 1": draws >= 1, "0 <= keep_above < 1": 0 <= keep_above < 1})
-        self.settle_draws, self.keep_above = draws, keep_above
+        self.need({"draws >= 1": draws >= 1})
+        self.settle_draws = draws
         self.counts: Tensor
         self.register_buffer("counts", torch.zeros(num_sources))
 
@@ -41,12 +41,28 @@ class Max(Dropping):
     @torch.no_grad()
     def settle(self, scores: Tensor) -> None:
         self.counts.copy_(self.critic_weights(scores).sum(1))
-        self.gone |= self.probabilities() * (~self.gone).sum() < self.keep_above
 
     def probabilities(self) -> Tensor:
         kept = (~self.gone).float()
         shares = self.counts * kept if (self.counts * kept).sum() > 0 else kept
         return shares / shares.sum()
+
+
+class PrunedMax(Max):
+    """The paper's rule, but sources that hold less than `keep_above` / (sources kept) when mining ends are dropped.
+
+    What wins now and then, without a part of the target of its own, makes images that lie off it.
+    """
+
+    def __init__(self, num_sources: int, draws: int, drop_below: float, patience: int, keep_above: float) -> None:
+        super().__init__(num_sources, draws, drop_below, patience)
+        self.need({"0 <= keep_above < 1": 0 <= keep_above < 1})
+        self.keep_above = keep_above
+
+    @torch.no_grad()
+    def settle(self, scores: Tensor) -> None:
+        super().settle(scores)
+        self.gone |= self.probabilities() * (~self.gone).sum() < self.keep_above
 
 
 class Softmax(Max):
