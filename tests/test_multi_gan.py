@@ -71,14 +71,26 @@ def test_a_run_can_ask_for_winners(tmp_path: Path) -> None:
     torch.testing.assert_close(model.sample(6, seed=1), model.sample(6, seed=1, choose="winner"))
 
 
-def test_sources_that_lose_for_long_leave_memory_and_the_model_folder(tmp_path: Path) -> None:
-    options = {**QUICK, "warmup": 0, "rate": 30.0, "floor": 0.0, "patience": 2, "drop_below": 0.9, "log_every": 1}
+AT_ONCE = {"warmup": 0, "rate": 30.0, "floor": 0.0, "patience": 2, "drop_below": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("selector", "strategy", "options"),
+    [
+        ("mixture", "minegan", AT_ONCE),
+        ("pruned-max", "minegan", {"keep_above": 0.99}),
+        ("pruned-max", "minegan-noft", {"keep_above": 0.99}),
+    ],
+)
+def test_sources_that_lose_leave_memory_and_the_model_folder(
+    selector: str, strategy: str, options: dict[str, float], tmp_path: Path
+) -> None:
     model = mz.mine(
-        unlike_sources(), images(), selector="mixture", critic="conv", steps=16, batch=6, out=tmp_path / "run",
-        options=options,
+        unlike_sources(), images(), selector=selector, strategy=strategy, critic="conv", steps=16, batch=6,
+        out=tmp_path / "run", options={**QUICK, "log_every": 1, **options},
     )  # fmt: skip
     dropped = [index for index, source in enumerate(model.sources) if isinstance(source, DroppedSource)]
-    assert dropped, "the mixture settles at once at this rate"
+    assert dropped, "these settings leave only what wins clearly"
     folder = tmp_path / "run" / "model"
     assert sorted(int(path.name) for path in (folder / "sources").iterdir()) == sorted({0, 1, 2} - set(dropped))
     events = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
