@@ -13,7 +13,6 @@ def minegan(
     mine_share: float = 0.1,
     select_steps: int = 100,
     miner_lr: float = 2e-3,
-    finetune_miner_lr: float = 5e-4,
     source_lr: float = 4e-3,
     critic_lr: float = 2e-3,
     code_prior: float = 1.0,
@@ -27,9 +26,7 @@ def minegan(
     """
     from minegan_zoo.builtin.strategies import MineGAN
 
-    return MineGAN(
-        mine_share, select_steps, miner_lr, finetune_miner_lr, source_lr, critic_lr, plateau, _code_priors(code_prior)
-    )  # fmt: skip
+    return MineGAN(mine_share, select_steps, miner_lr, source_lr, critic_lr, plateau, _code_priors(code_prior))
 
 
 def minegan_plus_plus(
@@ -39,7 +36,6 @@ def minegan_plus_plus(
     mine_share: float = 0.1,
     select_steps: int = 100,
     miner_lr: float = 2e-3,
-    finetune_miner_lr: float = 5e-4,
     source_lr: float = 4e-3,
     critic_lr: float = 2e-3,
     code_prior: float = 1.0,
@@ -52,8 +48,7 @@ def minegan_plus_plus(
     from minegan_zoo.builtin.strategies import MineGANPlusPlus
 
     return MineGANPlusPlus(
-        mine_share, select_steps, miner_lr, finetune_miner_lr, source_lr, critic_lr, plateau, _code_priors(code_prior),
-        share, probes,
+        mine_share, select_steps, miner_lr, source_lr, critic_lr, plateau, _code_priors(code_prior), share, probes
     )  # fmt: skip
 
 

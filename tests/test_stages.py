@@ -250,9 +250,3 @@ def test_of_several_sources_a_short_run_mines_for_longer(name: str) -> None:
     assert steps_of(as_told, 400)["mine"] == 40
     with pytest.raises(MineganError, match="select_steps must be at least 0, not -1"):
         strategies.create(name, select_steps=-1)
-
-
-def test_miners_slow_down_while_sources_are_finetuned() -> None:
-    mine, finetune = strategies.create("minegan", miner_lr=3e-3, finetune_miner_lr=1e-4).stages(10)
-    assert mine.train["miners"] == 3e-3 and "sources" not in mine.train
-    assert finetune.train["miners"] == 1e-4 and finetune.train["sources"] > 0

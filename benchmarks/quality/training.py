@@ -70,11 +70,13 @@ def configure(spec: Spec, protocol: Protocol, cache: Path) -> RunConfig:
 def settings_of(spec: Spec, protocol: Protocol) -> str:
     """What of its configuration a run's numbers depend on.
 
-    Not where sources lie, nor how often it is recorded; nor the selector, where there is one source.
+    Not where sources lie, nor how often it is recorded; nor what selects among several, where there is one.
     """
     config = configure(spec, protocol, Path())
     if len(config.sources) == 1:
-        config = dataclasses.replace(config, selector=Choice("fixed"))
+        options = {name: value for name, value in config.strategy.options.items() if name != "select_steps"}
+        strategy = Choice(config.strategy.name, options)
+        config = dataclasses.replace(config, selector=Choice("fixed"), strategy=strategy)
     return dataclasses.replace(config, sources=(), training=config.training.computed()).to_toml()
 
 

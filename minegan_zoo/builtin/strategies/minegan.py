@@ -25,8 +25,6 @@ class MineGAN(Strategy):
     select_steps: int
     """Where there are several sources, mining takes at least so many steps."""
     miner_lr: float
-    finetune_miner_lr: float
-    """Below `miner_lr`: sources that are finetuned need no moving latents, which cost recall."""
     source_lr: float
     critic_lr: float
     plateau: bool
@@ -47,12 +45,14 @@ class MineGAN(Strategy):
         if self.several:
             mining = max(mining, min(self.select_steps, round(steps * SELECTING)))
         until = Plateau() if self.plateau else None
-        mine = {"critic": self.critic_lr, "miners": self.miner_lr}
-        finetune = {"critic": self.critic_lr, "miners": self.finetune_miner_lr, "sources": self.source_lr}
+        rates = {"critic": self.critic_lr, "miners": self.miner_lr}
         return (
-            Stage("mine", mining, mine, until, self.regularisers()),
-            Stage("finetune", steps - mining, finetune, until, self.regularisers(), select=False),
-        )
+            Stage("mine", mining, rates, until, self.regularisers()),
+            Stage(
+                "finetune", steps - mining, rates | {"sources": self.source_lr}, until, self.regularisers(),
+                select=False,
+            ),
+        )  # fmt: skip
 
 
 @dataclass
