@@ -80,7 +80,10 @@ def max_(num_sources: int, *, draws: int = 1000, drop_below: float = 0.0, patien
 def pruned_max(
     num_sources: int, *, draws: int = 1000, drop_below: float = 0.0, patience: int = 40, keep_above: float = 0.5
 ) -> Selector:
-    """The paper's rule; when mining ends, sources with less than half an equal share of the wins are dropped."""
+    """The paper's rule without the sources that win little.
+
+    `keep_above`: what wins less than this part of an equal share, when selection ends, is dropped.
+    """
     from minegan_zoo.builtin.selectors import PrunedMax
 
     return PrunedMax(num_sources, draws, drop_below, patience, keep_above)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from torch import nn
@@ -68,6 +69,12 @@ class StageOptimizers:
         for name, optimizer in {"critic": self.critic, "miner": self.miner}.items():
             if optimizer is not None:
                 optimizer.load_state_dict(state[name])
+
+
+def of_kept(train: Mapping[str, float], dropped: Collection[int]) -> dict[str, float]:
+    """`train` without the patterns that name a dropped source or its miner by number: they match nothing any more."""
+    gone = {f"{kind}/{index}" for index in dropped for kind in ("sources", "miners")}
+    return {pattern: rate for pattern, rate in train.items() if "/".join(re.split("[/:]", pattern)[:2]) not in gone}
 
 
 def parameters_of(optimizer: Adam) -> list[nn.Parameter]:

@@ -127,7 +127,8 @@ class Results:
     @cached_property
     def probabilities(self) -> list[float]:
         """The selector's, at the end or so far; empty before the first record."""
-        return list(self.steps[-1]["p"]) if self.steps else []
+        so_far = self.steps[-1]["p"] if self.steps else []
+        return list(self.model.get("probabilities", so_far))  # the model's own are counted when mining has ended
 
     @cached_property
     def sources(self) -> list[str]:

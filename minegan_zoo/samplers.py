@@ -33,8 +33,8 @@ class SourceSampler:
     def sample(self, n: int, seed: int | None = None) -> Tensor:
         rng = Generator().manual_seed(seed or 0)
         keys, batches = self.source.inputs[0], torch.arange(n).split(self.batch)
-        images = [self.source.synthesize(self.source.prior(len(rows), keys, rng)) for rows in batches]
-        return torch.cat(images).float().clamp(-1, 1).cpu()
+        made = (self.source.synthesize(self.source.prior(len(rows), keys, rng)) for rows in batches)
+        return torch.cat([images.float().clamp(-1, 1).cpu() for images in made])
 
 
 def image_of(model: Sampler | Tensor, seed: int) -> ImageSpec:

@@ -53,10 +53,13 @@ def run_scores(fakes: Fakes, scores: Tensor, shape: Sequence[int]) -> Tensor:
     return spread
 
 
-def settle(model: MinedGAN, critic: nn.Module, stage: Stage) -> None:
-    """Let the selector count on fresh draws of the model that is kept, once a stage in which it learned has ended."""
-    selected = stage.select and stage.adversarial and len(model.sources) > 1
-    draws = model.selector.settle_draws if selected else 0
+def settle(model: MinedGAN, critic: nn.Module, stages: Sequence[Stage]) -> None:
+    """Let the selector count on fresh draws of the model that is kept, once it has learned for the last time.
+
+    `stages` are those that are left, the one that has just ended first.
+    """
+    selected, *later = (stage.select and stage.adversarial for stage in stages)
+    draws = model.selector.settle_draws if selected and not any(later) and len(model.sources) > 1 else 0
     if draws:
         rng = Generator().manual_seed(0)
         batches = [model.draw(min(CHUNK, draws - start), rng) for start in range(0, draws, CHUNK)]

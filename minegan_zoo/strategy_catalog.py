@@ -21,8 +21,8 @@ def minegan(
     """Mine with frozen sources, then finetune sources and miners together.
 
     `select_steps`: of several sources, mine for so many steps at least, or for a quarter of all, until it is clear
-    which of them fit; `code_prior`: the weight of the regulariser of that name; `plateau`: end a stage early when
-    held-out images are no longer approached.
+    which of them fit (0: for `mine_share`, as with one); `code_prior`: the weight of the regulariser of that name;
+    `plateau`: end a stage early when held-out images are no longer approached.
     """
     from minegan_zoo.builtin.strategies import MineGAN
 

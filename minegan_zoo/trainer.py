@@ -22,7 +22,7 @@ from minegan_zoo.gallery import Gallery
 from minegan_zoo.method import Method
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.modes import train_what_is_free
-from minegan_zoo.optimizers import StageOptimizers
+from minegan_zoo.optimizers import StageOptimizers, of_kept
 from minegan_zoo.position import Position
 from minegan_zoo.processes import Processes
 from minegan_zoo.recorder import Means, Recorder
@@ -136,7 +136,8 @@ class Trainer:
         self._apply_rule(stage)
         last = self.position.stage_step == stage.steps or self.position.ended
         if last:
-            settle(self.average(), self.critic, stage)
+            settle(self.average(), self.critic, self.stages[self.position.stage :])
+            self.processes.align([self.model.selector_module])  # noise that differs between processes moves scores
             self._drop_losers()
         if self.processes.is_main:
             if last:
@@ -188,7 +189,7 @@ class Trainer:
     def _optimize(self, stage: Stage) -> None:
         groups = named_groups(self.model.sources, self.model.miners, self.method.critic, stage)
         scales, betas = lr_scales(self.model.sources, self.method.critic), (self.settings.beta1, self.settings.beta2)
-        train = self.method.strategy.trainable(stage, self._run(self.model))
+        train = of_kept(self.method.strategy.trainable(stage, self._run(self.model)), self.position.dropped)
         every = self.method.objective.penalty_every
         self.optimizers = StageOptimizers(stage, train, groups, scales, betas, every, self.optimizers)
 

@@ -10,6 +10,7 @@ import torch
 
 import minegan_zoo as mz
 from minegan_zoo.contracts import GeneratorSource, MineganError
+from minegan_zoo.results import Results
 from minegan_zoo.sources import DroppedSource
 
 QUICK = {"training.fid_samples": 0, "training.watch_every": 0, "critic.width": 8}
@@ -98,6 +99,7 @@ def test_sources_that_lose_leave_memory_and_the_model_folder(
     loaded = mz.MinedGAN.load(folder)
     torch.testing.assert_close(loaded.sample(5, seed=3), model.sample(5, seed=3))
     assert loaded.selector.probabilities()[dropped].eq(0).all()
+    assert Results.read(tmp_path / "run").probabilities == model.selector.probabilities().tolist()
     with pytest.raises(MineganError, match="dropped"):
         mz.load_source(str(folder), source=dropped[0])
     again = mz.mine(str(folder), images(), critic="conv", steps=2, batch=4, options=QUICK)

@@ -44,7 +44,7 @@ STAGES: list[dict[str, Any]] = [
 CASES: dict[str, dict[str, Any]] = {
     # each process scores its own rows and finds other winners
     "max": {
-        "sources": PAIR, "critic": "conv", "selector": "max", "augmentation": "ada",
+        "sources": PAIR, "critic": "conv", "selector": "pruned-max", "augmentation": "ada",
         "options": {"critic.width": 8, "draws": 64, "penalty_every": 2, "gamma": 1.0, "augmentation.every": 100},
     },
     # pieces within processes, a rule that the main process measures, a regulariser, classes

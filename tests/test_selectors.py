@@ -140,7 +140,8 @@ def test_one_that_learned_nothing_is_saved_too(name: str, tmp_path: Any) -> None
 WRONG = [
     *((name, {"drop_below": 1.0}, "0 <= drop_below < 1") for name in DROPPING),
     *((name, {"patience": 0}, "patience >= 1") for name in DROPPING),
-    *((name, {"draws": 0}, "draws >= 1") for name in ("max", "softmax", "candidates")),
+    *((name, {"draws": 0}, "draws >= 1") for name in ("max", "pruned-max", "softmax", "candidates")),
+    ("pruned-max", {"keep_above": 1.0}, "0 <= keep_above < 1"),
     ("softmax", {"width": 0}, "width >= 1"),
     ("softmax", {"rate": float("nan")}, "rate > 0"),
     ("mixture", {"rate": -1}, "rate >= 0"),

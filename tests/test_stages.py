@@ -12,12 +12,15 @@ from torch import Generator, Tensor, nn
 from typer.testing import CliRunner
 
 import minegan_zoo as mz
+from minegan_zoo.assembly import assemble
 from minegan_zoo.cli import app
-from minegan_zoo.config import RunConfig
+from minegan_zoo.config import Choice, RunConfig, SourceChoice
 from minegan_zoo.contracts import MineganError, Plateau, Stage
 from minegan_zoo.recorder import read_events
 from minegan_zoo.registry import strategies
+from minegan_zoo.run_folder import IN_PYTHON
 
+TARGET = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8, generator=Generator().manual_seed(0))
 MINE: Mapping[str, Any] = {"name": "mine", "share": 0.4, "train": {"miners": 5e-4, "critic": 2e-3}}
 TUNE: Mapping[str, Any] = {"name": "tune", "share": 0.6, "train": {"sources": 5e-4, "critic": 2e-3}, "select": False}
 TOML = """
@@ -250,3 +253,24 @@ def test_of_several_sources_a_short_run_mines_for_longer(name: str) -> None:
     assert steps_of(as_told, 400)["mine"] == 40
     with pytest.raises(MineganError, match="select_steps must be at least 0, not -1"):
         strategies.create(name, select_steps=-1)
+
+
+def test_a_run_tells_its_strategy_how_many_sources_there_are() -> None:
+    def mining(*sources: str) -> int:
+        config = RunConfig(tuple(map(SourceChoice, sources)), IN_PYTHON, steps=40, critic=Choice("conv"))
+        return steps_of(assemble(config, TARGET).method.strategy, 40)["mine"]
+
+    assert RunConfig.selector == Choice("pruned-max")
+    assert mining("biggan.tiny", "progan.tiny") == 10
+    assert mining("biggan.tiny") == 4
+
+
+def test_stages_go_on_where_a_source_that_they_name_was_dropped(tmp_path: Path) -> None:
+    named = {f"{kind}/{index}": 5e-4 for kind in ("sources", "miners") for index in range(2)}
+    first, second = {**MINE, "train": {**MINE["train"], "sources/1:*": 1e-4}}, {**TUNE, "train": named}
+    model = mz.mine(
+        ["biggan.tiny", "progan.tiny"], TARGET, strategy="stages", critic="conv", steps=10, batch=4, out=tmp_path,
+        options={"stages": [first, second], "keep_above": 0.999, "draws": 15, "fid_samples": 0, "watch_every": 0},
+    )  # fmt: skip
+    assert model.selector.dropped().any()
+    assert read_events(tmp_path)[-1]["step"] == 10

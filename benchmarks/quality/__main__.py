@@ -143,7 +143,8 @@ def _tune(name: str, protocol: Protocol, places: Places, arguments: argparse.Nam
     for method, found in summarise(protocol, places)["methods"].items():
         chosen = found["chosen"]
         rates = chosen["rates"] or "its defaults"
-        print(f"{method:14} {len(found['trials'])} trials, FID {chosen['fid']:.2f} with {rates}")
+        yet = " (not all trials are there)" if found["rates"] is None else ""
+        print(f"{method:14} {len(found['trials'])} trials, FID {chosen['fid']:.2f} with {rates}{yet}")
     return failed
 
 

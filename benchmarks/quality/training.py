@@ -95,7 +95,7 @@ def train(spec: Spec, protocol: Protocol, cache: Path, shots: ImageSet, real: Im
 
     model = _fit(assembly, measure, out)
     facts = {
-        **_story(read_events(out), per_step),
+        **_story(read_events(out), per_step, model.selector.probabilities().tolist()),
         "notes": list(assembly.notes),
         "config": assembly.config.to_toml().replace(str(cache), "CACHE"),
     }
@@ -150,18 +150,18 @@ def _fit(assembly: Assembly, measure: Callable[[Callable[[int], Tensor]], Mappin
     return trainer.finished()
 
 
-def _story(events: Sequence[Mapping[str, Any]], per_step: int) -> dict[str, Any]:
-    """What a run recorded on its way."""
+def _story(events: Sequence[Mapping[str, Any]], per_step: int, settled: Sequence[float]) -> dict[str, Any]:
+    """What a run recorded on its way, and its selector's probabilities in the end."""
     steps = [event for event in events if event["event"] == "step"]
     measured = [event for event in events if event["event"] == "evaluation"]
     before, seconds = 0, 0.0
     for event in steps:
         seconds, before = seconds + event["seconds"] * (event["step"] - before), event["step"]
-    several = len(steps[-1]["p"]) > 1
+    shares = [[per_step * event["step"], *event["p"]] for event in steps[:-1]]
     return {
         "critic_updates": steps[-1]["critic_updates"],
         "generator_updates": steps[-1]["miner_updates"],
         "training_seconds": round(seconds, 1),
         "over_steps": [{"updates": per_step * event["step"], **event["metrics"]} for event in measured],
-        "p": [[per_step * event["step"], *event["p"]] for event in steps] if several else [],
+        "p": [*shares, [per_step * steps[-1]["step"], *settled]] if len(settled) > 1 else [],
     }

@@ -24,10 +24,10 @@ TASKS_OF = dict.fromkeys(FROZEN, "digits-on")
 """Of strategies that are tuned on another task."""
 FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 0.1, 0.03)
 """Of the rates of what a method adapts; the critic's is the same for all methods. The first three are tried for all, a
-further one where its neighbour is the best of those before it: no method is judged at the edge of its grid."""
+further one where its neighbour is the best of all: no method is judged at the edge of its grid."""
 EVERYWHERE, DEFAULTS = 3, FACTORS.index(1.0)
 MARGIN = 0.1
-"""By what part of its FID a trial must beat the defaults to replace them: two seeds are no surer."""
+"""By what part of the defaults' FID a trial must beat the defaults to replace them: two seeds are no surer."""
 CRITIC = "critic_lr"
 TUNED = (*OWN, *BASELINES, *RIVALS)
 
@@ -67,7 +67,7 @@ def due_specs(protocol: Protocol, places: Places) -> list[Spec]:
 def _due(method: str, protocol: Protocol, places: Places) -> list[Spec]:
     """Every trial once, further factors while the best is at the edge; then the best and the defaults once more.
 
-    So one lucky seed chooses nothing, and what is far behind is run once.
+    So one lucky seed chooses nothing, and what is never the best is run once.
     """
     specs = [spec for spec in tuning_specs(protocol) if spec.method == method]
     missing = [spec for spec in specs if not is_done(spec, protocol, places)]

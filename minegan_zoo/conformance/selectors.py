@@ -53,15 +53,21 @@ def check_probabilities(entry: SelectorEntry) -> None:
             p, given = selector.probabilities(), selector.probabilities_given(u)
             _on_simplex("probabilities()", p, (count,))
             _on_simplex("probabilities_given(u)", given, (count, n))
-            gone = selector.dropped()
-            if gone.dtype != torch.bool or gone.shape != (count,) or bool(gone.all()):
-                raise RuleBroken(f"dropped() gives {gone}", f"return bool ({count},) and keep at least one source")
-            chosen = p.bool() | given.bool().any(1) | selector.propose(n, rng).any(1)
-            if bool((chosen & gone).any()):
-                raise RuleBroken("a dropped source is proposed or has a probability", "never choose it again")
+            _never_chosen(selector, p.bool() | given.bool().any(1) | selector.propose(n, rng).any(1))
         if selector.settle_draws:
             selector.settle(torch.randn(count, selector.settle_draws, generator=rng))
-            _on_simplex("probabilities() after settle(scores)", selector.probabilities(), (count,))
+            p = selector.probabilities()
+            _on_simplex("probabilities() after settle(scores)", p, (count,))
+            _never_chosen(selector, p.bool() | selector.propose(n, rng).any(1))
+
+
+def _never_chosen(selector: Selector, chosen: Tensor) -> None:
+    """Dropped sources are not among the chosen ones, (S,), and one at least is left."""
+    gone = selector.dropped()
+    if gone.dtype != torch.bool or gone.shape != chosen.shape or bool(gone.all()):
+        raise RuleBroken(f"dropped() gives {gone}", f"return bool ({len(chosen)},) and keep at least one source")
+    if bool((chosen & gone).any()):
+        raise RuleBroken("a dropped source is proposed or has a probability", "never choose it again")
 
 
 def check_state(entry: SelectorEntry) -> None:

@@ -168,7 +168,10 @@ class Selector(ABC):
         self.update(scores)
 
     def settle(self, scores: Tensor) -> None:  # noqa: B027 - a selector without `settle_draws` is never asked
-        """Mining has ended: (S, settle_draws) scores by the model that is kept."""
+        """Selection has ended: (S, settle_draws) scores by the model that is kept, -inf of what is dropped.
+
+        It may drop sources.
+        """
 
     @abstractmethod
     def probabilities(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""The paper's selector and its learned variant: the best source of all is run. May import contracts and dropping."""
+"""The paper's rule, pruned and learned too: the best source of all is run. May import contracts and dropping."""
 
 from __future__ import annotations
 

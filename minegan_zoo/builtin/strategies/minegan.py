@@ -23,7 +23,7 @@ class MineGAN(Strategy):
 
     mine_share: float
     select_steps: int
-    """Where there are several sources, mining takes at least so many steps."""
+    """Of several sources mining takes at least so many steps, or a quarter of all; 0: `mine_share` rules."""
     miner_lr: float
     source_lr: float
     critic_lr: float
