@@ -68,10 +68,11 @@ def test_tuning_takes_the_best_finished_trial(tmp_path: Path) -> None:
 
 
 def test_defaults_stay_unless_they_are_beaten_clearly(tmp_path: Path) -> None:
-    once = {"ewc": (3.0, 1.0, 0.95, 2.0), "cdc": (3.0, 1.0, 0.85, 2.0)}
+    once = {"ewc": (3.0, 1.0, 0.95, 2.0), "cdc": (3.0, 1.0, 0.85, 2.0), "minegan": (3.0, 1.0, 0.85, 2.0)}
     methods = tuned(tmp_path, once, dict.fromkeys(once, (nan, 1.0, 0.85)))
     assert methods["ewc"]["rates"] == {} and methods["ewc"]["chosen"]["fid"] == 1
     assert methods["cdc"]["rates"] == trials("cdc")[2]
+    assert methods["minegan"]["rates"] == {}, "what is claimed of ours is claimed of the defaults"
 
 
 def test_one_lucky_seed_chooses_nothing(tmp_path: Path) -> None:
