@@ -54,16 +54,17 @@ def run_scores(fakes: Fakes, scores: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def settle(model: MinedGAN, critic: nn.Module, stages: Sequence[Stage]) -> None:
-    """Let the selector count on fresh draws of the model that is kept, once it has learned for the last time.
+    """Tell the selector that it has learned for the last time, with scores of fresh draws of the model that is kept.
 
     `stages` are those that are left, the one that has just ended first.
     """
     selected, *later = (stage.select and stage.adversarial for stage in stages)
-    draws = model.selector.settle_draws if selected and not any(later) and len(model.sources) > 1 else 0
-    if draws:
-        rng = Generator().manual_seed(0)
-        batches = [model.draw(min(CHUNK, draws - start), rng) for start in range(0, draws, CHUNK)]
-        kept = ~model.selector.dropped().to(model.device)
-        with evaluating(critic):
-            scores = [model.score(critic, draw, kept[:, None].expand(-1, len(draw.u))) for draw in batches]
-        model.selector.settle(torch.cat(scores, 1))
+    if not selected or any(later) or len(model.sources) == 1:
+        return
+    rng, draws = Generator().manual_seed(0), model.selector.settle_draws
+    batches = [model.draw(min(CHUNK, draws - start), rng) for start in range(0, draws, CHUNK)]
+    kept = ~model.selector.dropped().to(model.device)
+    scores = [torch.empty(len(kept), 0, device=model.device)]
+    with evaluating(critic):
+        scores += [model.score(critic, draw, kept[:, None].expand(-1, len(draw.u))) for draw in batches]
+    model.selector.settle(torch.cat(scores, 1))

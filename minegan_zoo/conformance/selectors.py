@@ -54,11 +54,10 @@ def check_probabilities(entry: SelectorEntry) -> None:
             _on_simplex("probabilities()", p, (count,))
             _on_simplex("probabilities_given(u)", given, (count, n))
             _never_chosen(selector, p.bool() | given.bool().any(1) | selector.propose(n, rng).any(1))
-        if selector.settle_draws:
-            selector.settle(torch.randn(count, selector.settle_draws, generator=rng))
-            p = selector.probabilities()
-            _on_simplex("probabilities() after settle(scores)", p, (count,))
-            _never_chosen(selector, p.bool() | selector.propose(n, rng).any(1))
+        selector.settle(torch.randn(count, selector.settle_draws, generator=rng))
+        p = selector.probabilities()
+        _on_simplex("probabilities() after settle(scores)", p, (count,))
+        _never_chosen(selector, p.bool() | selector.propose(n, rng).any(1))
 
 
 def _never_chosen(selector: Selector, chosen: Tensor) -> None:

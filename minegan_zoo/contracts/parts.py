@@ -143,7 +143,7 @@ class Selector(ABC):
 
     num_sources: int
     settle_draws: int = 0
-    """How many draws to score when mining ends, for `settle`."""
+    """How many fresh draws to score for `settle`."""
 
     def propose(self, n: int, rng: Generator) -> Tensor:
         """Bool (S, n): which pairs to score, at least one in every column. Default: all."""
@@ -167,7 +167,7 @@ class Selector(ABC):
         """The same scores with the base noise (n, noise_dim) that they belong to. Default: `update`."""
         self.update(scores)
 
-    def settle(self, scores: Tensor) -> None:  # noqa: B027 - a selector without `settle_draws` is never asked
+    def settle(self, scores: Tensor) -> None:  # noqa: B027 - most have nothing to do
         """Selection has ended: (S, settle_draws) scores by the model that is kept, -inf of what is dropped.
 
         It may drop sources.

@@ -22,7 +22,7 @@ class Max(Dropping):
     def __init__(self, num_sources: int, draws: int, drop_below: float, patience: int) -> None:
         super().__init__(num_sources, drop_below, patience)
         self.need({"draws >= 1": draws >= 1})
-        self.settle_draws = draws
+        self.draws = self.settle_draws = draws
         self.counts: Tensor
         self.register_buffer("counts", torch.zeros(num_sources))
 
@@ -33,9 +33,9 @@ class Max(Dropping):
     @torch.no_grad()
     def count(self, wins: Tensor) -> None:
         """Add (S, n) shares, columns on the simplex, to the decaying counts, which remember about `draws` columns."""
-        keep = max(0.0, 1 - wins.shape[1] / self.settle_draws)
+        keep = max(0.0, 1 - wins.shape[1] / self.draws)
         # the first ones count in full
-        self.counts.mul_(keep if self.counts.sum() >= self.settle_draws else 1).add_(wins.sum(1).to(self.counts))
+        self.counts.mul_(keep if self.counts.sum() >= self.draws else 1).add_(wins.sum(1).to(self.counts))
         self.drop_losers()
 
     @torch.no_grad()
@@ -51,17 +51,18 @@ class Max(Dropping):
 class PrunedMax(Max):
     """The paper's rule, but sources that hold less than `keep_above` / (sources kept) when mining ends are dropped.
 
-    What wins now and then, without a part of the target of its own, makes images that lie off it.
+    What wins now and then, without a part of the target of its own, makes images that lie off it. p_i stays how often i
+    was the argmax over the last `draws` base noises of mining: a critic at one moment may favour any of the sources.
     """
 
     def __init__(self, num_sources: int, draws: int, drop_below: float, patience: int, keep_above: float) -> None:
         super().__init__(num_sources, draws, drop_below, patience)
         self.need({"0 <= keep_above < 1": 0 <= keep_above < 1})
         self.keep_above = keep_above
+        self.settle_draws = 0
 
     @torch.no_grad()
     def settle(self, scores: Tensor) -> None:
-        super().settle(scores)
         self.gone |= self.probabilities() * (~self.gone).sum() < self.keep_above
 
 
