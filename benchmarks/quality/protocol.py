@@ -181,6 +181,7 @@ CORE = (
     Block(GARMENT_MULTI, ("minegan",)),
     Block(GARMENT_MULTI, ("minegan",), alone=True),
     Block(("fashion-two",), ("minegan-noft", "minegan/max", "minegan/mixture")),
+    Block(("fashion-two",), ("minegan-noft",), alone=True),
     Block(("digits-on",), FROZEN),
     Block(OFF, RIVALS),
     Block(("digits-off",), OWN),
