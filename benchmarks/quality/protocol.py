@@ -180,7 +180,7 @@ CORE = (
     Block(OFF, ("minegan", "transfergan", "scratch"), (100, 10, 1000)),
     Block(GARMENT_MULTI, ("minegan",)),
     Block(GARMENT_MULTI, ("minegan",), alone=True),
-    Block(("fashion-two",), ("minegan-noft", "minegan/max", "minegan/mixture")),
+    Block(("fashion-two",), ("minegan-noft", "minegan/max")),
     Block(("fashion-two",), ("minegan-noft",), alone=True),
     Block(("digits-on",), FROZEN),
     Block(OFF, RIVALS),
