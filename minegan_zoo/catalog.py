@@ -82,7 +82,9 @@ def pruned_max(
 ) -> Selector:
     """The paper's rule without the sources that win little.
 
-    `keep_above`: what wins less than this part of an equal share, when selection ends, is dropped.
+    `keep_above`: what wins less than this part of an equal share, when selection ends, is dropped (of three sources,
+    0.5 drops what won less than 0.167 of the last `draws` base noises; 0 drops nothing). The strategy says when that
+    is: `select_steps` and `mine_share` of `minegan`.
     """
     from minegan_zoo.builtin.selectors import PrunedMax
 

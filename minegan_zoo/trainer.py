@@ -204,18 +204,18 @@ class Trainer:
         )  # fmt: skip
 
     def _drop_losers(self) -> None:
-        """Take from memory what the selector will never choose again; the critic's own source stays."""
-        adopted = self.model.recipe.adopted if self.model.recipe else None
+        """Take from memory what the selector will never choose again."""
         for index in self.model.selector.dropped().nonzero()[:, 0].tolist():
-            if index not in self.position.dropped and index != adopted:
+            if index not in self.position.dropped:
                 self.position.dropped[index] = self.position.stage
                 self.recorder.dropped(index, self.position.step)
                 self._release([index], self.position.stage)
 
     def _release(self, indices: Sequence[int], stage: int) -> None:
         for index in indices:
-            self.model.release(index)
-            self.averages.drop(f"sources/{index}", f"miners/{index}")
+            if not self.model.recipe or index != self.model.recipe.adopted:  # a loaded critic is built from its source
+                self.model.release(index)
+                self.averages.drop(f"sources/{index}", f"miners/{index}")
         if indices:
             self._optimize(self.stages[stage])
 

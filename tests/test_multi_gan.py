@@ -10,6 +10,7 @@ import torch
 
 import minegan_zoo as mz
 from minegan_zoo.contracts import GeneratorSource, MineganError
+from minegan_zoo.recorder import read_events
 from minegan_zoo.results import Results
 from minegan_zoo.sources import DroppedSource
 
@@ -113,3 +114,17 @@ def test_finetuning_keeps_what_mining_selected() -> None:
         options={**options, "selector.probabilities": (0.0, 1.0, 0.0)},
     )  # fmt: skip
     assert model.selector.probabilities().tolist() == [0, 1, 0]
+
+
+def test_the_critics_own_source_is_told_of_too_when_it_loses(tmp_path: Path) -> None:
+    quick = {name: value for name, value in QUICK.items() if not name.startswith("critic.")}
+    lost = 0
+    for own in range(3):
+        options = {**quick, "critic.source": str(own), "keep_above": 0.999, "log_every": 1}
+        run = tmp_path / str(own)
+        model = mz.mine(unlike_sources(), images(), steps=6, batch=6, out=run, options=options)
+        dropped = model.selector.dropped().nonzero()[:, 0].tolist()
+        assert sorted(event["source"] for event in read_events(run) if event["event"] == "dropped") == dropped
+        torch.testing.assert_close(mz.MinedGAN.load(run).sample(5, seed=3), model.sample(5, seed=3))
+        lost += own in dropped
+    assert lost, "no critic's own source has lost"
