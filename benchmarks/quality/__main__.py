@@ -222,7 +222,9 @@ def _show(protocol: Protocol, places: Places) -> None:
     from .tuning import read_rates
 
     rates = read_rates(places)
-    results = read_results(protocol, places, rates)
+    # what there is of the full grid is shown beside the core
+    shown = PROTOCOLS["full"] if protocol is PROTOCOLS["core"] else protocol
+    results = read_results(shown, places, rates)
     bars = check_bars(results)
     for bar in bars:
         if bar.reached is not None:

@@ -61,19 +61,25 @@ def _off(results: Results) -> Iterator[Bar]:
         def ratio(metric: str, shots: int, space: int = WHOLE, task: str = task) -> _Number:
             return _ratio(results, task, shots, metric, OURS, PLAIN, space)
 
-        yield Bar(task, "FID of transfergan's, 100 images", 0.85, None, *ratio("fid", 100))
-        yield Bar(task, "KID of transfergan's, 100 images", 0.6, None, *ratio("kid", 100))
-        yield Bar(task, "precision of transfergan's, 100 images", None, 1.0, *ratio("precision", 100))
-        yield Bar(task, "recall of transfergan's, 100 images", None, 0.95, *ratio("recall", 100))
-        yield Bar(task, "updates until transfergan's final FID, 100 images", 0.6, None, _speed(results, task, 100))
-        yield Bar(task, "FID of transfergan's, 10 images", 0.7, None, *ratio("fid", 10))
-        yield Bar(task, "FID of transfergan's, 1000 images", 0.85, None, *ratio("fid", 1000))
+        yield Bar(task, "FID / transfergan's FID, 100 images", 0.85, None, *ratio("fid", 100))
+        yield Bar(task, "KID / transfergan's KID, 100 images", 0.6, None, *ratio("kid", 100))
+        yield Bar(task, "precision / transfergan's precision, 100 images", None, 1.0, *ratio("precision", 100))
+        yield Bar(task, "recall / transfergan's recall, 100 images", None, 0.95, *ratio("recall", 100))
+        yield Bar(
+            task,
+            "updates until transfergan's final FID / its updates, 100 images",
+            0.6,
+            None,
+            _speed(results, task, 100),
+        )
+        yield Bar(task, "FID / transfergan's FID, 10 images", 0.7, None, *ratio("fid", 10))
+        yield Bar(task, "FID / transfergan's FID, 1000 images", 0.85, None, *ratio("fid", 1000))
         scratch = _ratio(results, task, 100, "fid", "scratch", OURS)
-        yield Bar(task, "scratch's FID of minegan's, 100 images", None, 4.0, *scratch)
+        yield Bar(task, "scratch's FID / minegan's FID, 100 images", None, 4.0, *scratch)
         for shots in (10, 100, 1000):
             yield Bar(
                 task,
-                f"FID of transfergan's in the fixed space, {shots} images",
+                f"FID / transfergan's FID in the fixed space, {shots} images",
                 1.0,
                 None,
                 *ratio("fid", shots, SECOND),
@@ -83,7 +89,7 @@ def _off(results: Results) -> Iterator[Bar]:
 def _on(results: Results) -> Iterator[Bar]:
     for task in [name for name, task in TASKS.items() if task.kind == "on"]:
         fid = _ratio(results, task, 100, "fid", "minegan-noft", "unmined")
-        yield Bar(task, "FID of the unmined source's, no finetuning", 0.1, None, *fid)
+        yield Bar(task, "FID / the unmined source's FID, no finetuning", 0.1, None, *fid)
         yield Bar(task, "class accuracy", None, 0.9, *_mean(results, task, "minegan-noft", 100, "class_accuracy"))
         yield Bar(task, "recall", None, 0.6, *_mean(results, task, "minegan-noft", 100, "recall"))
 
@@ -95,8 +101,10 @@ def _rivals(results: Results) -> Iterator[Bar]:
         found = [_ratio(results, task, 100, "fid", OURS, rival).reached for task in single]
         ratios = [ratio for ratio in found if ratio is not None]
         count = f"over {len(ratios)} task{'s' if len(ratios) != 1 else ''}"
-        yield Bar(rival, f"FID of its, mean {count}", 1.0, None, geometric_mean(ratios) if ratios else None)
-        yield Bar(rival, f"FID of its, worst {count}", SAME, None, max(ratios, default=None))
+        yield Bar(
+            rival, f"minegan's FID / its FID, mean {count}", 1.0, None, geometric_mean(ratios) if ratios else None
+        )
+        yield Bar(rival, f"minegan's FID / its FID, worst {count}", SAME, None, max(ratios, default=None))
 
 
 def _several(results: Results) -> Iterator[Bar]:
@@ -114,17 +122,17 @@ def _several(results: Results) -> Iterator[Bar]:
             if task.kind == "one":
                 yield Bar(name, f"probability of the right source, {method}", None, 0.9, least)
                 recall = _ratio(results, name, 100, "recall", method, best) if best else _Number()
-                yield Bar(name, f"FID of that source alone, {method}", SAME, None, *fid)
-                yield Bar(name, f"recall of that source alone, {method}", None, 0.9, *recall)
+                yield Bar(name, f"FID / FID of that source alone, {method}", SAME, None, *fid)
+                yield Bar(name, f"recall / recall of that source alone, {method}", None, 0.9, *recall)
             elif task.kind == "two":
-                yield Bar(name, f"FID of the best single source's, {method}", 0.3, None, *fid)
+                yield Bar(name, f"FID / the best single source's FID, {method}", 0.3, None, *fid)
                 yield Bar(name, f"least probability of the two, {method}", None, 0.25, least)
             else:
-                yield Bar(name, f"FID of the best single source's, {method}", 0.6, None, *fid)
+                yield Bar(name, f"FID / the best single source's FID, {method}", 0.6, None, *fid)
 
 
 def _copies(results: Results) -> Iterator[Bar]:
-    claim = "distance to training images of held-out real ones'"
+    claim = "distance to training images / that of held-out real ones"
     for task, shots in results.tables():
         for method in (OURS, "minegan-noft"):
             value = _mean(results, task, method, shots, "memorisation")

@@ -63,7 +63,7 @@ class Table:
 
 
 def write_page(results: Results, protocol: Protocol, places: Places, rates: Rates) -> Path:
-    """Write it among the results; gives its path."""
+    """Write it among the results, which may be more than the protocol's; gives its path."""
     from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -73,10 +73,11 @@ def write_page(results: Results, protocol: Protocol, places: Places, rates: Rate
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    wanted = set(protocol.specs(rates))
     view = {
         "protocol": protocol,
-        "found": len(results.found),
-        "wanted": len(protocol.specs(rates)),
+        "found": sum(result.spec in wanted for result in results.found),
+        "wanted": len(wanted),
         "stale": sum(result.stale for result in results.found),
         "mixed": _mixed(results),
         "bars": check_bars(results),
