@@ -85,6 +85,11 @@ class Results:
         """Source -> the step at which it was dropped from memory."""
         return {event["source"]: int(event["step"]) for event in self.of("dropped")}
 
+    def share_when_dropped(self, source: int) -> float | None:
+        """The probability that a dropped source held before; None where it was not dropped, or nothing was recorded."""
+        before = [event["p"][source] for event in self.steps if event["step"] <= self.dropped.get(source, 0)]
+        return next((p for p in reversed(before) if p > 0), None)
+
     @cached_property
     def free(self) -> dict[int, dict[str, float]]:
         """Source -> name of a layer -> the share of it that the last sparse stage left free; latent -> pixel."""
