@@ -19,6 +19,7 @@ from minegan_zoo.config import Choice, RunConfig
 from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, MineganError, Miner, Strategy
 from minegan_zoo.data import ImageSet, hold_out, load_images
 from minegan_zoo.method import Method
+from minegan_zoo.mined_source import title_of
 from minegan_zoo.minegan import MinedGAN, Recipe
 from minegan_zoo.nearest_source import SAMPLES, distances
 from minegan_zoo.saved import build_miner, open_any, takes_classes
@@ -60,17 +61,15 @@ class Assembly:
 
     def source_names(self) -> list[str]:
         """A distinct name for each source, without the folders that lead to it."""
-        loaded = [source.loaded_from.name if source.loaded_from else "source" for source in self.model.sources]
-        short = [name.removesuffix("/model").rpartition("/")[2] for name in loaded]
+        short = [title_of(source) for source in self.model.sources]
         return [name if short.count(name) == 1 else f"{name} #{index}" for index, name in enumerate(short)]
 
     def facts(self) -> dict[str, Any]:
         """What the report tells of the start, as JSON values."""
-        named = [source.loaded_from.name if source.loaded_from else "" for source in self.model.sources]
         return {
             "steps": self.steps,
             "mines": bool(self.model.miner_modules),
-            "sources": named,
+            "sources": [title_of(source) for source in self.model.sources],
             "target_images": len(self.target),
             "held_out": len(self.held_out) if self.held_out else 0,
             "image": asdict(self.model.image),

@@ -83,3 +83,11 @@ class MinedSource(nn.Module, GeneratorSource):
 
     def reset_parameters(self) -> None:
         raise MineganError("a mined source cannot be trained from scratch: name the family instead")
+
+
+def title_of(source: GeneratorSource) -> str:
+    """What a source is called, without the folders that lead to it; of a mined one, also what it was mined from."""
+    if source.loaded_from is None:
+        return "source"
+    name = source.loaded_from.name.removesuffix("/model").rpartition("/")[2]
+    return f"{name}: {title_of(source._source)}" if isinstance(source, MinedSource) else name

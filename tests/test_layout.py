@@ -66,7 +66,7 @@ IMPORTS = {
     "averages": "minegan",
     "gallery": "sources recorder data checkpoint watch modes minegan",
     "nearest_source": "contracts sources data neighbours modes samplers extractors",
-    "assembly": "contracts registry method sources adoption config data minegan nearest_source saved",
+    "assembly": "contracts registry method sources adoption config data minegan mined_source nearest_source saved",
     "selection": "contracts modes minegan",
     "steps": "contracts method sources draws processes batches optimizers minegan selection",
     "trainer": (

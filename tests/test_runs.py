@@ -24,6 +24,7 @@ import minegan_zoo as mz
 from minegan_zoo.config import RunConfig
 from minegan_zoo.contracts import MineganError
 from minegan_zoo.recorder import read_events
+from minegan_zoo.results import Results
 from minegan_zoo.running import run
 from minegan_zoo.sampling import sample_images, write_samples
 
@@ -154,6 +155,8 @@ def test_what_was_mined_and_what_was_pretrained_are_sources_of_the_next_run(plac
         ("progan", False), ("mined/model", True)
     ]  # fmt: skip
     assert sum(facts["probabilities"]) == pytest.approx(1, abs=1e-5)
+    names = Results.read(place / "second").sources
+    assert names == ["progan", "mined: stylegan2.tiny"]  # also what was mined before it
 
 
 def test_a_mined_folder_is_loaded_by_its_run_and_takes_one_option(place: Path, mined: Finished) -> None:
