@@ -214,3 +214,8 @@ def test_differences_are_named_but_for_the_device() -> None:
     # a default that is written out is no difference
     written = dataclasses.replace(SIMPLE, miner=Choice("mlp", {"width": 128}))
     assert SIMPLE.checked().differences(written.checked()) == []
+
+
+def test_a_part_is_chosen_by_name() -> None:
+    with pytest.raises(MineganError, match=r"chosen by its name, a string, not by \['max'\]"):
+        Choice(["max"])  # type: ignore[arg-type]
