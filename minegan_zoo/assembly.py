@@ -117,6 +117,7 @@ def assemble(
     steps = config.steps or strategy.default_steps
     strategy.for_sources(len(sources))
     stages = strategy.stages(steps)
+    notes += strategy.notes(steps)
     config, images = _settle_labels(config, images, strategy, notes)
     images, held_out = hold_out(images, config.training.hold_out, config.seed)
     if held_out is None and any(stage.until for stage in stages):

@@ -265,6 +265,19 @@ def test_a_run_tells_its_strategy_how_many_sources_there_are() -> None:
     assert mining("biggan.tiny") == 4
 
 
+@pytest.mark.parametrize("name", ["minegan", "minegan++"])
+def test_a_run_too_short_to_select_says_so(name: str) -> None:
+    def told(steps: int, *sources: str, select_steps: int = 100) -> list[str]:
+        strategy, critic = Choice(name, {"select_steps": select_steps}), Choice("conv")
+        config = RunConfig(tuple(map(SourceChoice, sources)), IN_PYTHON, steps=steps, strategy=strategy, critic=critic)
+        return [note for note in assemble(config, TARGET).notes if "too few to tell" in note]
+
+    assert told(400, "biggan.tiny", "progan.tiny") == told(40, "biggan.tiny") == []
+    assert told(40, "biggan.tiny", "progan.tiny", select_steps=0) == []
+    (note,) = told(390, "biggan.tiny", "progan.tiny")
+    assert "400 steps in all leave it 100" in note
+
+
 def test_stages_go_on_where_a_source_that_they_name_was_dropped(tmp_path: Path) -> None:
     named = {f"{kind}/{index}": 5e-4 for kind in ("sources", "miners") for index in range(2)}
     first, second = {**MINE, "train": {**MINE["train"], "sources/1:*": 1e-4}}, {**TUNE, "train": named}

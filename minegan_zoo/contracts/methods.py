@@ -116,6 +116,10 @@ class Strategy(ABC):
     def stages(self, steps: int) -> tuple[Stage, ...]:
         """Stages whose steps sum to `steps`."""
 
+    def notes(self, steps: int) -> tuple[str, ...]:
+        """What its user should know of a run of so many steps; each is said once, when the run starts."""
+        return ()
+
     def prepare(self, stage: Stage, run: Run) -> None:  # noqa: B027 - most strategies change nothing
         """Called before a stage begins; may change modules in place.
 

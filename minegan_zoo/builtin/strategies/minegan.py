@@ -40,10 +40,21 @@ class MineGAN(Strategy):
     def for_sources(self, count: int) -> None:
         self.several = count > 1
 
-    def stages(self, steps: int) -> tuple[Stage, ...]:
+    def notes(self, steps: int) -> tuple[str, ...]:
+        mining, enough = self._mining(steps), round(self.select_steps / SELECTING)
+        if not self.several or mining >= self.select_steps:
+            return ()
+        return (
+            f"mining takes {mining} of {steps} steps, too few to tell surely which of the sources fit the target: "
+            f"{enough} steps in all leave it {self.select_steps}",
+        )
+
+    def _mining(self, steps: int) -> int:
         mining = max(1, round(steps * self.mine_share))
-        if self.several:
-            mining = max(mining, min(self.select_steps, round(steps * SELECTING)))
+        return max(mining, min(self.select_steps, round(steps * SELECTING))) if self.several else mining
+
+    def stages(self, steps: int) -> tuple[Stage, ...]:
+        mining = self._mining(steps)
         until = Plateau() if self.plateau else None
         rates = {"critic": self.critic_lr, "miners": self.miner_lr}
         return (
