@@ -66,12 +66,17 @@ OWN = ("minegan", "minegan++", "minegan-noft")
 BASELINES = ("scratch", "transfergan")
 FROZEN = ("minegan-noft", "genda")
 """Methods that leave the generator as it is: of a class that it has not seen they can make little."""
+AUGMENTATIONS: Mapping[str, tuple[Mapping[str, str], Mapping[str, Any]]] = {
+    "ada": ({"augmentation": "ada"}, {}),
+    "diffaugment": ({"augmentation": "diffaugment"}, {}),
+    "translation": ({"augmentation": "diffaugment"}, {"augmentation.policy": "translation"}),
+}
 METHODS: Mapping[str, Method] = {
     **{name: Method(name) for name in (*OWN, *BASELINES, *RIVALS)},
     **{
-        f"{name}+{augmentation}": Method(name, {"augmentation": augmentation})
+        f"{name}+{augmentation}": Method(name, *chosen)
         for name in ("minegan", "transfergan", "freezed", "scratch")
-        for augmentation in ("ada", "diffaugment")
+        for augmentation, chosen in AUGMENTATIONS.items()
     },
     **{
         f"{name}/{selector}": Method(name, {"selector": selector})
