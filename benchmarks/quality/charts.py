@@ -64,7 +64,7 @@ def fid_chart(results: Results, task: str, shots: int, chosen: Mapping[str, int 
     inside = inside if len(inside) > 1 else ticks(10**low, 10**high)
     marks = [Mark(HEIGHT * (high - math.log10(value)) / (high - low), number(value)) for value in inside]
     last = {row: number(round(line[-1][1], 1)) for row, line in lines.items() if line}
-    drawn = tuple(dataclasses.replace(line, last=last[line.name]) for line in chart.lines)
+    drawn = tuple(dataclasses.replace(line, last=last[line.name]) for line in reversed(chart.lines))  # best on top
     return dataclasses.replace(chart, values=tuple(marks), lines=drawn)
 
 
