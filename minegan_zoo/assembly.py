@@ -186,10 +186,9 @@ def _notes_on_images(config: RunConfig, images: ImageSet, sources: Sequence[Gene
         notes.append(f"{len(images.skipped)} of {len(images.skipped) + len(images)} target images could not be read")
     for source in sources:
         if source.image != images.image:
-            name = source.loaded_from.name if source.loaded_from else type(source).__name__
             larger = source.image.resolution > images.image.resolution and config.resolution is None
             notes.append(
-                f"{name} makes {source.image} images; they are brought to the canonical {images.image}"
+                f"{title_of(source)} makes {source.image} images; they are brought to the canonical {images.image}"
                 f"{f', which --resolution {source.image.resolution} would change' if larger else ''}"
             )
     return notes

@@ -57,6 +57,15 @@ class RunConfig:
     noise_dim: int | None = None
     device: str | None = None
 
+    def __post_init__(self) -> None:
+        for part in PARTS:
+            choice: Choice | None = vars(self)[part]
+            if choice is not None and not isinstance(choice.name, str):
+                raise MineganError(
+                    f"{part} is chosen by its name, a string (see: minegan-zoo list), not by {choice.name!r}; what it "
+                    "can be told goes into options"
+                )
+
     def checked(self) -> RunConfig:
         """The same with names looked up, values converted and defaults filled in; MineganError where one is wrong."""
         changed: dict[str, Any] = _convert_settings(vars(self), "")

@@ -12,6 +12,7 @@ from minegan_zoo.adoption import inner_critic
 from minegan_zoo.contracts import Code, Critic, GeneratorSource, LatentSpace, MineganError, Miner, Shared
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.registry import selectors
+from minegan_zoo.run_folder import short_name
 from minegan_zoo.sources import key_set
 
 
@@ -89,5 +90,5 @@ def title_of(source: GeneratorSource) -> str:
     """What a source is called, without the folders that lead to it; of a mined one, also what it was mined from."""
     if source.loaded_from is None:
         return "source"
-    name = source.loaded_from.name.removesuffix("/model").rpartition("/")[2]
-    return f"{name}: {title_of(source._source)}" if isinstance(source, MinedSource) else name
+    name = short_name(source.loaded_from.name)
+    return f"{name} ({title_of(source._source)})" if isinstance(source, MinedSource) else name

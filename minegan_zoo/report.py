@@ -46,8 +46,8 @@ class Source:
     probability: float
     dropped: int | None
     """The step at which it was taken from memory."""
-    share: float | None
-    """The probability that it held before."""
+    before_drop: float | None
+    """Its last probability above zero, where it was dropped."""
     free: Mapping[str, float]
     """Layer -> the share of it that a sparse stage leaves free."""
     pictures: Sequence[Picture]
@@ -165,7 +165,7 @@ def _sources(results: Results) -> list[Source]:
                 colour,
                 p[index],
                 results.dropped.get(index),
-                results.share_when_dropped(index),
+                results.probability_before_drop(index),
                 results.free.get(index, {}),
                 [picture for picture in pictures if picture],
             )

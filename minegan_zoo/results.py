@@ -11,7 +11,7 @@ from typing import Any
 
 from minegan_zoo.config import RunConfig
 from minegan_zoo.contracts import MineganError
-from minegan_zoo.run_folder import CONFIG, METRICS, MODEL
+from minegan_zoo.run_folder import CONFIG, METRICS, MODEL, short_name
 
 Event = Mapping[str, Any]
 
@@ -85,9 +85,11 @@ class Results:
         """Source -> the step at which it was dropped from memory."""
         return {event["source"]: int(event["step"]) for event in self.of("dropped")}
 
-    def share_when_dropped(self, source: int) -> float | None:
-        """The probability that a dropped source held before; None where it was not dropped, or nothing was recorded."""
-        before = [event["p"][source] for event in self.steps if event["step"] <= self.dropped.get(source, 0)]
+    def probability_before_drop(self, source: int) -> float | None:
+        """The last one above zero that was recorded of a dropped source; None of one that is kept."""
+        if source not in self.dropped:
+            return None
+        before = [event["p"][source] for event in self.steps if event["step"] <= self.dropped[source]]
         return next((p for p in reversed(before) if p > 0), None)
 
     @cached_property
@@ -166,7 +168,7 @@ class Results:
 
 
 def _title(name: str, options: Mapping[str, Any]) -> str:
-    short = Path(name).parent.name if Path(name).name == MODEL else Path(name).name
+    short = short_name(name)
     return f"{short} source {options['source']}" if "source" in options else short
 
 

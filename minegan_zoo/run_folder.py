@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 CONFIG = "config.toml"
 """The resolved configuration: enough to repeat the run."""
 METRICS = "metrics.jsonl"
@@ -18,3 +20,9 @@ REPORT = "report.html"
 
 IN_PYTHON = "images given in Python"
 """What a configuration says of images that no path names."""
+
+
+def short_name(reference: str) -> str:
+    """A source's name without the folders that lead there; of a run's model, the run's."""
+    path = Path(reference)
+    return (path.parent.name if path.name == MODEL else path.name) or reference

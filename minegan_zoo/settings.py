@@ -17,10 +17,6 @@ class Choice:
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
-            raise MineganError(f"a part of a run is chosen by its name, a string, not by {self.name!r}")
-
 
 @dataclass(frozen=True)
 class SourceChoice:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import minegan_zoo as mz
 from minegan_zoo.config import Choice, RunConfig, SourceChoice, Training
 from minegan_zoo.contracts import MineganError
 
@@ -217,5 +218,6 @@ def test_differences_are_named_but_for_the_device() -> None:
 
 
 def test_a_part_is_chosen_by_name() -> None:
-    with pytest.raises(MineganError, match=r"chosen by its name, a string, not by \['max'\]"):
-        Choice(["max"])  # type: ignore[arg-type]
+    for part in ("strategy", "miner", "selector", "critic", "objective", "augmentation"):
+        with pytest.raises(MineganError, match=rf"{part} is chosen by its name, a string.*, not by \['max'\]"):
+            mz.mine("stylegan2.tiny", "images", **{part: ["max"]})  # type: ignore[arg-type]

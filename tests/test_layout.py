@@ -61,7 +61,7 @@ IMPORTS = {
     "modes": "",
     "minegan": "contracts compiling sources draws modes saved",
     "evaluation": "contracts metrics data extractors samplers minegan",
-    "mined_source": "contracts registry sources adoption minegan",
+    "mined_source": "contracts registry sources adoption minegan run_folder",
     "saved": "contracts options registry atomic weights run_folder sources adoption minegan mined_source",
     "averages": "minegan",
     "gallery": "sources recorder data checkpoint watch modes minegan",

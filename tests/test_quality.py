@@ -212,11 +212,19 @@ def test_the_page_shows_what_there_is(places: Places, tmp_path: Path) -> None:
     assert page.count("data:image/webp") == 5 and "http" not in page.replace("http-equiv", "")
     changed = dataclasses.replace(PROTOCOL, points=1)
     assert (
-        "2 rows were made with other settings"
+        "2 rows made with other settings"
         in write_page(
             read_results(changed, places, {}), changed, dataclasses.replace(places, results=tmp_path), {}
         ).read_text()
     )
+    more = dataclasses.replace(PROTOCOL, seeds=(*PROTOCOL.seeds, 7))
+    place = dataclasses.replace(places, results=tmp_path)
+    part = write_page(read_results(PROTOCOL, places, {}), more, place, {}).read_text()
+    assert f"{len(PROTOCOL.specs({}))} of {len(more.specs({}))} rows are there" in part
+    less = dataclasses.replace(changed, blocks=(Block(("digits-off",), ("minegan",), (30,)),))
+    beyond = write_page(read_results(changed, places, {}), less, place, {}).read_text()
+    assert "<b>1 row made with other settings" in beyond and "rows are there" not in beyond
+    assert "Beyond this grid, 1 row made with other settings" in beyond
 
 
 # Processes

@@ -116,10 +116,14 @@ def test_the_last_audit_is_shown(tmp_path: Path) -> None:
 def test_dropped_sources_are_marked(tmp_path: Path) -> None:
     told = [*steps("mine", 10, 20), ("dropped", 20, {"source": 1}), *steps("mine", 30, 40, p=(1.0, 0.0))]
     page = page_of(tmp_path / "run", [start(), *told])
-    assert text_of(page).count("dropped at step 20 with 0.30") == 2  # beside its bar and over its pictures
+    assert text_of(page).count("dropped at step 20 with probability 0.30") == 2  # beside its bar and over its pictures
     (cross,) = re.findall(r'class="cross c1" style="left: ([\d.]+)%; top: ([\d.]+)px"', page)
     assert cross == ("50.0", "140.0")  # step 20 of 40, probability 0.3
     assert "×: dropped" in page
+    same = [*steps("mine", 10), ("dropped", 20, {"source": 1}), *steps("mine", 20, 30, p=(1.0, 0.0))]
+    assert text_of(page_of(tmp_path / "same", [start(), *same])).count("step 20 with probability 0.30") == 2
+    at_once = [("dropped", 10, {"source": 1}), *steps("mine", 10, p=(1.0, 0.0))]
+    assert "dropped at step 10 with" not in text_of(page_of(tmp_path / "at_once", [start(), *at_once]))
     whole = page_of(tmp_path / "whole", [start(), *steps("mine", 10, 20)])
     assert "dropped at" not in text_of(whole) and "×:" not in whole
 

@@ -149,14 +149,14 @@ def test_what_was_mined_and_what_was_pretrained_are_sources_of_the_next_run(plac
     told = succeeded(
         minegan_zoo(place, "mine", *sources, "--target", "images", "--out", "second", "--steps", 4, *QUICK)
     )
-    assert "progan makes 8x8 RGB images" in told or "mined/model makes 16x16 RGB images" in told
+    assert "progan makes 8x8 RGB images" in told or "mined (stylegan2.tiny) makes 16x16 RGB images" in told
     facts = json.loads((place / "second" / "model" / "model.json").read_text("utf-8"))
     assert [(source["name"], source["mined"]) for source in facts["sources"]] == [
         ("progan", False), ("mined/model", True)
     ]  # fmt: skip
     assert sum(facts["probabilities"]) == pytest.approx(1, abs=1e-5)
     names = Results.read(place / "second").sources
-    assert names == ["progan", "mined: stylegan2.tiny"]  # also what was mined before it
+    assert names == ["progan", "mined (stylegan2.tiny)"]  # also what was mined before it
 
 
 def test_a_mined_folder_is_loaded_by_its_run_and_takes_one_option(place: Path, mined: Finished) -> None:

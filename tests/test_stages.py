@@ -267,15 +267,18 @@ def test_a_run_tells_its_strategy_how_many_sources_there_are() -> None:
 
 @pytest.mark.parametrize("name", ["minegan", "minegan++"])
 def test_a_run_too_short_to_select_says_so(name: str) -> None:
-    def told(steps: int, *sources: str, select_steps: int = 100) -> list[str]:
-        strategy, critic = Choice(name, {"select_steps": select_steps}), Choice("conv")
+    def told(steps: int, *sources: str, select_steps: int = 100, mine_share: float = 0.1) -> list[str]:
+        strategy = Choice(name, {"select_steps": select_steps, "mine_share": mine_share})
+        critic = Choice("conv")
         config = RunConfig(tuple(map(SourceChoice, sources)), IN_PYTHON, steps=steps, strategy=strategy, critic=critic)
-        return [note for note in assemble(config, TARGET).notes if "too few to tell" in note]
+        return [note for note in assemble(config, TARGET).notes if "too few for a selector" in note]
 
     assert told(400, "biggan.tiny", "progan.tiny") == told(40, "biggan.tiny") == []
     assert told(40, "biggan.tiny", "progan.tiny", select_steps=0) == []
     (note,) = told(390, "biggan.tiny", "progan.tiny")
-    assert "400 steps in all leave it 100" in note
+    assert "mining takes 98 of 390 steps" in note and "400 steps in all leave it 100" in note
+    (note,) = told(150, "biggan.tiny", "progan.tiny", mine_share=0.5)
+    assert "mining takes 75 of 150 steps" in note and "200 steps in all leave it 100" in note
 
 
 def test_stages_go_on_where_a_source_that_they_name_was_dropped(tmp_path: Path) -> None:

@@ -108,4 +108,5 @@ def test_the_page_shows_what_was_chosen(tmp_path: Path) -> None:
     tuned(tmp_path, once, dict.fromkeys(once, (nan, 1.0, 0.85)))
     page = write_page(Results([]), PROTOCOL, places_in(tmp_path), {}).read_text()
     rate = f"source_lr {trials('cdc')[2]['source_lr']:g}"
+    assert "<td>3x</td>" in page and "<td>1x</td>" in page and "<span>at 0.3x</span>" in page
     assert rate in page and "<td>digits-on</td>" in page and "<td>digits-off</td>" in page

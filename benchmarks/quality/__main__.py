@@ -230,7 +230,8 @@ def _show(protocol: Protocol, places: Places) -> None:
         if bar.reached is not None:
             print(bar)
     if waiting := sum(bar.reached is None for bar in bars):
-        print(f"{waiting} of {len(bars)} bars have no number: their rows are not there")
+        why = "rows of theirs are not there, or what they are measured by is zero or less"
+        print(f"{waiting} of {len(bars)} bars have no number: {why}")
     print(f"the page: {write_page(results, protocol, places, rates)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -41,12 +42,12 @@ class MineGAN(Strategy):
         self.several = count > 1
 
     def notes(self, steps: int) -> tuple[str, ...]:
-        mining, enough = self._mining(steps), round(self.select_steps / SELECTING)
+        mining, share = self._mining(steps), max(self.mine_share, SELECTING)
         if not self.several or mining >= self.select_steps:
             return ()
         return (
-            f"mining takes {mining} of {steps} steps, too few to tell surely which of the sources fit the target: "
-            f"{enough} steps in all leave it {self.select_steps}",
+            f"mining takes {mining} of {steps} steps, too few for a selector to learn which of the sources fit the "
+            f"target: {math.ceil(self.select_steps / share)} steps in all leave it {self.select_steps}",
         )
 
     def _mining(self, steps: int) -> int:
