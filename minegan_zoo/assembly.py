@@ -18,6 +18,7 @@ from minegan_zoo.adoption import adopt_critic
 from minegan_zoo.config import Choice, RunConfig
 from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, MineganError, Miner, Strategy
 from minegan_zoo.data import ImageSet, hold_out, load_images
+from minegan_zoo.devices import device_of
 from minegan_zoo.method import Method
 from minegan_zoo.mined_source import title_of
 from minegan_zoo.minegan import MinedGAN, Recipe
@@ -114,6 +115,11 @@ def assemble(
         if config.miner.name != RunConfig.miner.name:
             notes.append(f"{config.strategy.name} has a miner of its own, {strategy.miner}, not {config.miner.name}")
         config = replace(config, miner=Choice(strategy.miner)).checked()
+    if strategy.freezes_critic and config.critic.name != "source":
+        notes.append(
+            f"{config.strategy.name} keeps layers of the critic as they are, and those of {config.critic.name!r} are "
+            "random: the critic 'source' has learned to see"
+        )
     steps = config.steps or strategy.default_steps
     strategy.for_sources(len(sources))
     stages = strategy.stages(steps)
@@ -279,15 +285,6 @@ def _load_target(config: RunConfig, target: Any, image: ImageSpec, sources: Sequ
         return images
     grey = first.contiguous()
     return replace(images, images=grey, digest=hashlib.sha256(grey.numpy().tobytes()).hexdigest())
-
-
-def device_of(name: str | None) -> torch.device:
-    """`cpu`, `cuda`, or for None the better one that is there; MineganError for one that is not."""
-    if name not in (None, "cpu", "cuda"):
-        raise MineganError(f"device must be cpu or cuda, not {name!r}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise MineganError("no CUDA device is there: leave the device out, or set it to cpu")
-    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def move_to(assembly: Assembly, device: torch.device, *, channels_last: bool = False) -> None:

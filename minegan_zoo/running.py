@@ -20,6 +20,7 @@ from minegan_zoo.compiling import Compiled
 from minegan_zoo.config import RunConfig
 from minegan_zoo.contracts import GeneratorSource, MineganError
 from minegan_zoo.data import ImageSet
+from minegan_zoo.devices import device_of
 from minegan_zoo.evaluation import evaluate
 from minegan_zoo.gallery import Evaluate, Gallery
 from minegan_zoo.minegan import MinedGAN
@@ -99,7 +100,7 @@ def run_pretraining(
 def resume_or_start(assembly: parts.Assembly, out: Path | None, *, quiet: bool = False) -> tuple[MinedGAN, Processes]:
     """Train; gives the averaged model. The notes are said once, when the run starts."""
     config, settings = assembly.config, assembly.config.training
-    processes = Processes(cpu=parts.device_of(config.device).type == "cpu", precision=settings.precision)
+    processes = Processes(cpu=device_of(config.device).type == "cpu", precision=settings.precision)
     if config.batch < processes.count:
         raise MineganError(
             f"a batch of {config.batch} cannot be shared by {processes.count} processes: each needs an image at least"

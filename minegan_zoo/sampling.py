@@ -8,8 +8,8 @@ import torch
 from torch import Generator, Tensor
 
 from minegan_zoo.api import load_source
-from minegan_zoo.assembly import device_of
 from minegan_zoo.contracts import GeneratorSource, MineganError
+from minegan_zoo.devices import device_of
 from minegan_zoo.minegan import Choose, MinedGAN
 from minegan_zoo.recorder import save_grid
 from minegan_zoo.samplers import SourceSampler

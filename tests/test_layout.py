@@ -66,7 +66,10 @@ IMPORTS = {
     "averages": "minegan",
     "gallery": "sources recorder data checkpoint watch modes minegan",
     "nearest_source": "contracts sources data neighbours modes samplers extractors",
-    "assembly": "contracts registry method sources adoption config data minegan mined_source nearest_source saved",
+    "devices": "contracts",
+    "assembly": (
+        "contracts registry method sources adoption config data devices minegan mined_source nearest_source saved"
+    ),
     "selection": "contracts modes minegan",
     "steps": "contracts method sources draws processes batches optimizers minegan selection",
     "trainer": (
@@ -75,10 +78,10 @@ IMPORTS = {
     ),
     "running": (
         "contracts registry atomic stopping run_folder compiling sources processes trackers recorder config "
-        "data batches watch extractors report minegan evaluation saved gallery assembly trainer"
+        "devices data batches watch extractors report minegan evaluation saved gallery assembly trainer"
     ),
     "api": "contracts run_folder config minegan evaluation saved running",
-    "sampling": "contracts sources recorder samplers minegan saved assembly api",
+    "sampling": "contracts sources recorder samplers devices minegan saved api",
     "commands": "contracts registry config converting demo running api sampling",
     "cli": "contracts commands",
     "__init__": "contracts registry minegan api",

@@ -63,6 +63,15 @@ def test_a_miner_that_the_strategy_has_no_use_for_is_told() -> None:
     assert "miner of its own" not in notes("genda", "mlp") + notes("minegan", "residual")
 
 
+def test_frozen_layers_of_a_random_critic_are_told() -> None:
+    def told(strategy: str, critic: str) -> bool:
+        config = replace(SIMPLE, strategy=Choice(strategy), critic=Choice(critic)).checked()
+        return any("keeps layers of the critic as they are" in note for note in assemble(config, squares(8)).notes)
+
+    assert told("freezed", "conv") and told("genda", "conv")
+    assert not (told("freezed", "source") or told("genda", "source") or told("l2sp", "conv"))
+
+
 def test_an_augmentation_that_learns_nothing_tells_nothing() -> None:
     assert dict(mz.augmentations.create("diffaugment").facts()) == {}
 

@@ -64,6 +64,8 @@ class FreezeD(Finetuning):
     Critics differ in depth, so layers are counted as a share of the critic's groups; one at least stays free.
     """
 
+    freezes_critic = True
+
     def __init__(self, frozen: float, source_lr: float, critic_lr: float) -> None:
         super().__init__(source_lr, critic_lr)
         if not 0 <= frozen < 1:

@@ -29,6 +29,7 @@ class GenDA(Strategy):
     """
 
     miner = "adaptor"
+    freezes_critic = True
 
     def __init__(self, strength: float, miner_lr: float, critic_lr: float) -> None:
         if not 0 < strength <= 1:
