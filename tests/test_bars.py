@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.quality.bars import Bar, check_bars
+from benchmarks.quality.charts import scatter
 from benchmarks.quality.protocol import GARMENTS, Spec
 from benchmarks.quality.results import SECOND, Result, Results
 
@@ -96,3 +97,18 @@ def test_bars_of_one_covering_source_and_of_none() -> None:
         made("fashion-none", "minegan", 0, {"fid": fid}, name) for name, fid in zip(GARMENTS, (40, 20, 80), strict=True)
     ]
     assert bar(Results(none), "fashion-none", "FID / the best single").reached == pytest.approx(0.5)
+
+
+def test_names_in_a_scatter_do_not_cover_each_other() -> None:
+    numbers = {"minegan": (0.5, 0.7), "transfergan": (0.51, 0.71), "cdc": (0.1, 0.1)}
+    found = [
+        made("digits-off", row, 0, {"fid": 1.0, "recall": recall, "precision": precision})
+        for row, (recall, precision) in numbers.items()
+    ]
+    chart = scatter(Results(found), "digits-off", 100, {"transfergan": 1, "minegan": 0, "cdc": None})
+    assert chart is not None
+    assert [(point.name, point.labelled) for point in chart.points] == [
+        ("minegan", True), ("transfergan", False), ("cdc", True)
+    ]  # fmt: skip
+    assert [point.left for point in chart.points] == pytest.approx([50, 51, 10])
+    assert [point.top for point in chart.points] == pytest.approx([60, 58, 180])

@@ -16,6 +16,8 @@ from .results import Results
 FIRST = ("minegan", "transfergan", "scratch")
 """Rows that have the same colour everywhere."""
 COLOURS = 8
+LABEL = 35, 11
+"""What a point's name takes of a scatter: percent of its width, pixels of its height."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Point:
     colour: int | None
     left: float
     top: float
+    labelled: bool
+    """Whether there is room for its name."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,25 @@ def scatter(results: Results, task: str, shots: int, chosen: Mapping[str, int | 
         "Quality against diversity",
         "recall",
         "precision",
-        [Point(row, chosen.get(row), 100 * x, HEIGHT * (1 - y)) for row, (x, y) in places.items()],
+        _points(places, chosen),
         [Mark(100 * value, number(value)) for value in marks],
         [Mark(HEIGHT * (1 - value), number(value)) for value in marks],
     )
+
+
+def _points(places: Mapping[str, tuple[float, float]], chosen: Mapping[str, int | None]) -> list[Point]:
+    """The first rows keep their names where many lie close together; the others' are told by colour and on hover."""
+    found: list[Point] = []
+    for row, (x, y) in sorted(places.items(), key=lambda place: _rank(place[0], chosen)):
+        left, top = 100 * x, HEIGHT * (1 - y)
+        near = [p for p in found if p.labelled and abs(p.left - left) < LABEL[0] and abs(p.top - top) < LABEL[1]]
+        found.append(Point(row, chosen.get(row), left, top, not near))
+    return found
+
+
+def _rank(row: str, chosen: Mapping[str, int | None]) -> float:
+    colour = chosen.get(row)
+    return -1 if row in REFERENCES else COLOURS if colour is None else colour
 
 
 def _fid(results: Results, task: str, row: str, shots: int) -> float:
