@@ -45,7 +45,7 @@ class Source:
     colour: int | None
     probability: float
     dropped: int | None
-    """The step at which it was taken from memory."""
+    """The step from which the selector never chooses it again."""
     before_drop: float | None
     """Its last probability above zero, where it was dropped."""
     free: Mapping[str, float]

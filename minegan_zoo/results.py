@@ -82,7 +82,7 @@ class Results:
 
     @cached_property
     def dropped(self) -> dict[int, int]:
-        """Source -> the step at which it was dropped from memory."""
+        """Source -> the step from which the selector never chooses it again."""
         return {event["source"]: int(event["step"]) for event in self.of("dropped")}
 
     def probability_before_drop(self, source: int) -> float | None:
