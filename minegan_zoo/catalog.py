@@ -77,20 +77,6 @@ def max_(num_sources: int, *, draws: int = 1000, drop_below: float = 0.0, patien
     return Max(num_sources, draws, drop_below, patience)
 
 
-def pruned_max(
-    num_sources: int, *, draws: int = 1000, drop_below: float = 0.0, patience: int = 40, keep_above: float = 0.5
-) -> Selector:
-    """The paper's rule without the sources that win little.
-
-    `keep_above`: what wins less than this part of an equal share, when selection ends, is dropped (of three sources,
-    0.5 drops what won less than 0.167 of the last `draws` base noises; 0 drops nothing). The strategy says when that
-    is: `select_steps` and `mine_share` of `minegan`.
-    """
-    from minegan_zoo.builtin.selectors import PrunedMax
-
-    return PrunedMax(num_sources, draws, drop_below, patience, keep_above)
-
-
 def softmax(
     num_sources: int,
     *,
@@ -104,6 +90,29 @@ def softmax(
     from minegan_zoo.builtin.selectors import Softmax
 
     return Softmax(num_sources, draws, width, rate, drop_below, patience)
+
+
+def partition(
+    num_sources: int,
+    *,
+    draws: int = 1000,
+    width: int = 64,
+    rate: float = 3e-3,
+    sharpness: float = 3.0,
+    drop_below: float = 0.0,
+    patience: int = 40,
+    keep_above: float = 0.5,
+) -> Selector:
+    """The paper's rule with the base noise divided among the sources, without those that win little.
+
+    `sharpness`: power to which a small network's prediction of the best source is taken (1: as `softmax` draws).
+    `keep_above`: what holds less than this part of an equal share, when selection ends, is dropped (of three sources,
+    0.5 drops what held less than 0.167 of the last `draws` base noises; 0 drops nothing). The strategy says when that
+    is: `select_steps` and `mine_share` of `minegan`.
+    """
+    from minegan_zoo.builtin.selectors import Partition
+
+    return Partition(num_sources, draws, width, rate, sharpness, drop_below, patience, keep_above)
 
 
 def uniform(num_sources: int) -> Selector:
@@ -216,7 +225,7 @@ def register_critics(register: Callable[[CriticEntry], None]) -> None:
 @hookimpl
 def register_selectors(register: Callable[[SelectorEntry], None]) -> None:
     register(SelectorEntry("max", max_))
-    register(SelectorEntry("pruned-max", pruned_max))
+    register(SelectorEntry("partition", partition))
     register(SelectorEntry("softmax", softmax))
     register(SelectorEntry("uniform", uniform))
     register(SelectorEntry("fixed", fixed))

@@ -45,7 +45,7 @@ class RunConfig:
     """How samples choose their source: by the selector's probabilities, or the one that the critic scores best."""
     strategy: Choice = Choice("minegan")
     miner: Choice = Choice("mlp")
-    selector: Choice = Choice("pruned-max")
+    selector: Choice = Choice("partition")
     critic: Choice = Choice("source")
     objective: Choice = Choice("logistic")
     augmentation: Choice | None = None

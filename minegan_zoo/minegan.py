@@ -117,9 +117,9 @@ class MinedGAN(nn.Module):
         """Images (n, C, H, W), float32, canonical, clamped to [-1, 1], on the CPU.
 
         u (n, noise_dim) ~ N(0, I) unless it is given, and every row draws its source by the selector's probabilities;
-        `choose="winner"` takes the source that the critic scores best for its u instead (after `max` and
-        `pruned-max`, whose miners are trained only where they win). `labels` (n,) index `class_names`; drawn where they
-        are not given. The same seed gives the same images; without one, u given means seed 0, else the draw is fresh.
+        `choose="winner"` takes the source that the critic scores best for its u instead (after `max`, whose miners are
+        trained only where they win). `labels` (n,) index `class_names`; drawn where they are not given. The same seed
+        gives the same images; without one, u given means seed 0, else the draw is fresh.
         """
         if u is not None and tuple(u.shape) != (n, self.noise_dim):
             raise MineganError(f"u must be of shape ({n}, {self.noise_dim}), not {tuple(u.shape)}")

@@ -29,7 +29,7 @@ def unlike_sources() -> list[GeneratorSource]:
     return [mz.load_source("biggan.tiny"), grey, mz.load_source("stylegan2.tiny")]
 
 
-@pytest.mark.parametrize("selector", ["max", "pruned-max", "softmax", "uniform", "fixed", "mixture", "candidates"])
+@pytest.mark.parametrize("selector", ["max", "partition", "softmax", "uniform", "fixed", "mixture", "candidates"])
 def test_every_selector_mines_unlike_sources_and_its_model_comes_back(selector: str, tmp_path: Path) -> None:
     model = mz.mine(
         unlike_sources(), images(), selector=selector, critic="conv", steps=3, batch=4, out=tmp_path / "run",
@@ -80,8 +80,8 @@ AT_ONCE = {"warmup": 0, "rate": 30.0, "floor": 0.0, "patience": 2, "drop_below":
     ("selector", "strategy", "options"),
     [
         ("mixture", "minegan", AT_ONCE),
-        ("pruned-max", "minegan", {"keep_above": 0.99}),
-        ("pruned-max", "minegan-noft", {"keep_above": 0.99}),
+        ("partition", "minegan", {"keep_above": 0.99}),
+        ("partition", "minegan-noft", {"keep_above": 0.99}),
     ],
 )
 def test_sources_that_lose_leave_memory_and_the_model_folder(
@@ -120,7 +120,7 @@ def test_the_critics_own_source_is_told_of_too_when_it_loses(tmp_path: Path) -> 
     quick = {name: value for name, value in QUICK.items() if not name.startswith("critic.")}
     lost = 0
     for own in range(3):
-        options = {**quick, "critic.source": str(own), "keep_above": 0.999, "log_every": 1}
+        options = {**quick, "critic.source": str(own), "keep_above": 0.999, "rate": 0.1, "log_every": 1}
         run = tmp_path / str(own)
         model = mz.mine(unlike_sources(), images(), steps=6, batch=6, out=run, options=options)
         dropped = model.selector.dropped().nonzero()[:, 0].tolist()

@@ -55,7 +55,7 @@ def test_when_mining_ends_p_is_how_often_each_is_the_best(name: str) -> None:
 def test_sources_that_hold_little_when_mining_ends_are_dropped(wins: tuple[float, ...], kept: int) -> None:
     best = torch.repeat_interleave(torch.arange(3), torch.tensor([round(1000 * share) for share in wins]))
     scores = torch.nn.functional.one_hot(best, 3).T.float()
-    pruned, paper = mz.selectors.create("pruned-max", 3), mz.selectors.create("max", 3)
+    pruned, paper = mz.selectors.create("partition", 3), mz.selectors.create("max", 3)
     for selector in (pruned, paper):
         selector.update(scores)
         selector.settle(scores[:, : selector.settle_draws])
@@ -83,6 +83,26 @@ def test_softmax_learns_which_source_is_the_best_for_each_u() -> None:
     shares = torch.bincount(best, minlength=3) / 4000
     torch.testing.assert_close(predicted.mean(1), shares, atol=0.04, rtol=0)
     torch.testing.assert_close(selector.probabilities(), shares, atol=0.05, rtol=0)
+
+
+def test_partition_sharpens_what_softmax_predicts_and_keeps_it_when_mining_ends() -> None:
+    rng = Generator().manual_seed(0)
+    directions, handicap = torch.randn(3, 16, generator=rng), torch.tensor([[0.0], [0.0], [6.0]])
+    learned, partition = mz.selectors.create("softmax", 3), mz.selectors.create("partition", 3, sharpness=2.0)
+    for _ in range(200):
+        u = torch.randn(32, 16, generator=rng)
+        for selector in (learned, partition):
+            selector.observe(u, directions @ u.T - handicap)
+    u = torch.randn(1000, 16, generator=rng)
+    squared = learned.probabilities_given(u) ** 2
+    torch.testing.assert_close(partition.probabilities_given(u), squared / squared.sum(0))
+    torch.testing.assert_close(partition.probabilities(), partition.probabilities_given(u).mean(1), atol=0.05, rtol=0)
+    assert partition.settle_draws == 0 and partition.probabilities()[2] < 1 / 6
+    partition.settle(torch.empty(3, 0))
+    assert partition.dropped().tolist() == [False, False, True]
+    of_two = squared[:2] / squared[:2].sum(0)
+    torch.testing.assert_close(partition.probabilities_given(u)[:2], of_two)
+    assert partition.probabilities_given(u)[2].eq(0).all()
 
 
 def test_softmax_steps_as_adam_does() -> None:

@@ -16,8 +16,8 @@ from minegan_zoo import conformance
 from minegan_zoo.contracts import MineganError, Selector, SelectorEntry
 from minegan_zoo.weights import load_strict
 
-ALL = ("max", "pruned-max", "softmax", "uniform", "fixed", "mixture", "candidates")
-DROPPING = ("max", "pruned-max", "softmax", "mixture", "candidates")
+ALL = ("max", "partition", "softmax", "uniform", "fixed", "mixture", "candidates")
+DROPPING = ("max", "partition", "softmax", "mixture", "candidates")
 NOISE_DIM = 4
 
 
@@ -140,8 +140,9 @@ def test_one_that_learned_nothing_is_saved_too(name: str, tmp_path: Any) -> None
 WRONG = [
     *((name, {"drop_below": 1.0}, "0 <= drop_below < 1") for name in DROPPING),
     *((name, {"patience": 0}, "patience >= 1") for name in DROPPING),
-    *((name, {"draws": 0}, "draws >= 1") for name in ("max", "pruned-max", "softmax", "candidates")),
-    ("pruned-max", {"keep_above": 1.0}, "0 <= keep_above < 1"),
+    *((name, {"draws": 0}, "draws >= 1") for name in ("max", "partition", "softmax", "candidates")),
+    ("partition", {"keep_above": 1.0}, "0 <= keep_above < 1"),
+    ("partition", {"sharpness": 0.0}, "sharpness > 0"),
     ("softmax", {"width": 0}, "width >= 1"),
     ("softmax", {"rate": float("nan")}, "rate > 0"),
     ("mixture", {"rate": -1}, "rate >= 0"),

@@ -260,7 +260,7 @@ def test_a_run_tells_its_strategy_how_many_sources_there_are() -> None:
         config = RunConfig(tuple(map(SourceChoice, sources)), IN_PYTHON, steps=40, critic=Choice("conv"))
         return steps_of(assemble(config, TARGET).method.strategy, 40)["mine"]
 
-    assert RunConfig.selector == Choice("pruned-max")
+    assert RunConfig.selector == Choice("partition")
     assert mining("biggan.tiny", "progan.tiny") == 10
     assert mining("biggan.tiny") == 4
 

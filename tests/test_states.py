@@ -77,7 +77,7 @@ sources = ["biggan.tiny", "progan.tiny"]
 steps = 8
 {TRAINING}
 [selector]
-name = "pruned-max"
+name = "partition"
 options = {{ draws = 16, keep_above = 0.99 }}
 [critic]
 name = "conv"

@@ -45,7 +45,7 @@ def mine(
     out: Out = None,
     strategy: Annotated[str | None, typer.Option(help="minegan, minegan-noft, transfergan, scratch, ...")] = None,
     miner: Annotated[str | None, typer.Option(help="mlp, ...")] = None,
-    selector: Annotated[str | None, typer.Option(help="pruned-max, max, ...")] = None,
+    selector: Annotated[str | None, typer.Option(help="partition, max, ...")] = None,
     critic: Annotated[str | None, typer.Option(help="source (a source's discriminator), conv, ...")] = None,
     objective: Objective = None,
     augmentation: Augmentation = None,

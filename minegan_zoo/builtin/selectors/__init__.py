@@ -4,6 +4,6 @@ from minegan_zoo.builtin.selectors.candidates import Candidates
 from minegan_zoo.builtin.selectors.dropping import Dropping
 from minegan_zoo.builtin.selectors.fixed import Fixed
 from minegan_zoo.builtin.selectors.mixture import Mixture
-from minegan_zoo.builtin.selectors.winners import Max, PrunedMax, Softmax
+from minegan_zoo.builtin.selectors.winners import Max, Partition, Softmax
 
-__all__ = ["Candidates", "Dropping", "Fixed", "Max", "Mixture", "PrunedMax", "Softmax"]
+__all__ = ["Candidates", "Dropping", "Fixed", "Max", "Mixture", "Partition", "Softmax"]

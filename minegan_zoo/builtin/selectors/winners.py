@@ -1,4 +1,4 @@
-"""The paper's rule, pruned and learned too: the best source of all is run. May import contracts and dropping."""
+"""The paper's rule, and learned: the best source of all is run. May import contracts and dropping."""
 
 from __future__ import annotations
 
@@ -48,24 +48,6 @@ class Max(Dropping):
         return shares / shares.sum()
 
 
-class PrunedMax(Max):
-    """The paper's rule, but sources that hold less than `keep_above` / (sources kept) when mining ends are dropped.
-
-    What wins now and then, without a part of the target of its own, makes images that lie off it. p_i stays how often i
-    was the argmax over the last `draws` base noises of mining: a critic at one moment may favour any of the sources.
-    """
-
-    def __init__(self, num_sources: int, draws: int, drop_below: float, patience: int, keep_above: float) -> None:
-        super().__init__(num_sources, draws, drop_below, patience)
-        self.need({"0 <= keep_above < 1": 0 <= keep_above < 1})
-        self.keep_above = keep_above
-        self.settle_draws = 0
-
-    @torch.no_grad()
-    def settle(self, scores: Tensor) -> None:
-        self.gone |= self.probabilities() * (~self.gone).sum() < self.keep_above
-
-
 class Softmax(Max):
     """The paper's rule, with a small network that learns to predict from u which source is the best.
 
@@ -98,13 +80,17 @@ class Softmax(Max):
             logits = self._logits(weights, u)
             (gradient,) = torch.autograd.grad(F.cross_entropy(logits, best), weights)
         self._descend(gradient)
-        self.count(logits.detach().softmax(1).T)
+        self.count(self._shares(logits.detach()))
 
     @torch.no_grad()
     def probabilities_given(self, u: Tensor) -> Tensor:
         if not self.weights.numel():
             return super().probabilities_given(u)
-        return self._logits(self.weights, u.to(self.weights)).softmax(1).T
+        return self._shares(self._logits(self.weights, u.to(self.weights)))
+
+    def _shares(self, logits: Tensor) -> Tensor:
+        """(n, S) -> (S, n), columns sum to one."""
+        return logits.softmax(1).T
 
     def _start(self, noise_dim: int) -> None:
         """He's initialisation; a last layer of zeros predicts all sources alike."""
@@ -135,3 +121,38 @@ class Softmax(Max):
             if prefix + name in state_dict:
                 self.register_buffer(name, self.counts.new_zeros(state_dict[prefix + name].shape))
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+class Partition(Softmax):
+    """The paper's rule, with the base noise divided among the sources: each keeps to the u that it wins.
+
+    By eq. 5 a source's miner learns where the source wins. Drawing i ~ p whatever u is, as eq. 6 does, also shows what
+    it makes of all other u, which nobody has mined. So the network of `Softmax` chooses the source of each u here, by
+    its prediction to the power of `sharpness`, normalised. The parts are settled when mining ends: while sources are
+    finetuned each learns on its own, and sampling needs no critic. Sources that hold less than `keep_above` / (sources
+    kept) by then are dropped: what wins now and then, without a part of the target of its own, makes images that lie
+    off it. p_i is the mean share over the last `draws` base noises of mining: a critic at one moment may favour any.
+    """
+
+    def __init__(
+        self,
+        num_sources: int,
+        draws: int,
+        width: int,
+        rate: float,
+        sharpness: float,
+        drop_below: float,
+        patience: int,
+        keep_above: float,
+    ) -> None:
+        super().__init__(num_sources, draws, width, rate, drop_below, patience)
+        self.need({"sharpness > 0": sharpness > 0, "0 <= keep_above < 1": 0 <= keep_above < 1})
+        self.sharpness, self.keep_above = sharpness, keep_above
+        self.settle_draws = 0
+
+    @torch.no_grad()
+    def settle(self, scores: Tensor) -> None:
+        self.gone |= self.probabilities() * (~self.gone).sum() < self.keep_above
+
+    def _shares(self, logits: Tensor) -> Tensor:
+        return super()._shares(self.sharpness * logits)
