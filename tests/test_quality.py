@@ -209,7 +209,8 @@ def test_the_page_shows_what_there_is(places: Places, tmp_path: Path) -> None:
     for text in ("minegan", "bsa", "replay", "other-real", "unmined", "FID over updates", "Quality against diversity"):
         assert text in page
     assert "rows are there" not in page and "made with other settings" not in page
-    assert page.count("data:image/webp") == 5 and "http" not in page.replace("http-equiv", "")
+    assert "<h2>Sources</h2>" in page and "progan, MNIST 0, 1, 2, 2 steps" in page
+    assert page.count("data:image/webp") == 6 and "http" not in page.replace("http-equiv", "")
     changed = dataclasses.replace(PROTOCOL, points=1)
     assert (
         "2 rows made with other settings"

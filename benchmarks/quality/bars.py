@@ -110,7 +110,7 @@ def _rivals(results: Results) -> Iterator[Bar]:
 def _several(results: Results) -> Iterator[Bar]:
     for name, task in TASKS.items():
         for method in (OURS, "minegan-noft"):
-            if task.kind in ("on", "off") or not (results.of(name, method, 100) or method == OURS):
+            if len(task.sources) == 1 or not (results.of(name, method, 100) or method == OURS):
                 continue
             alone = {source: f"{method}@{source}" for source in (task.covered_by or task.sources)}
             fids = {row: _mean(results, name, row, 100, "fid").reached for row in alone.values()}

@@ -62,6 +62,22 @@ class Table:
     """Row, colour, distance to its nearest training images over that of held-out real images."""
 
 
+@dataclass(frozen=True)
+class SourceRow:
+    """What a source makes before any mining, against test images of the classes that it was trained on."""
+
+    name: str
+    trained: str
+    """Family, classes and steps."""
+    entries: Sequence[Entry]
+    real: Entry
+    """FID of other real images of these classes."""
+    sheet: str
+
+
+OF_SOURCES = ("fid", "kid", "precision", "recall")
+
+
 def write_page(results: Results, protocol: Protocol, places: Places, rates: Rates) -> Path:
     """Write it among the results, which may be more than the protocol's; gives its path."""
     from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, StrictUndefined
@@ -83,6 +99,8 @@ def write_page(results: Results, protocol: Protocol, places: Places, rates: Rate
         "mixed": _mixed(results),
         "bars": check_bars(results),
         "tables": [_table(results, protocol, task, shots) for task, shots in results.tables()],
+        "sources": _sources(results, protocol),
+        "source_columns": [column(name) for name in OF_SOURCES],
         "measured": _measured(results),
         "sets": _sets(results),
         "commits": Counter(result.raw.get("commit", "commits before these were recorded") for result in results.found),
@@ -132,6 +150,25 @@ def _table(results: Results, protocol: Protocol, task: str, shots: int) -> Table
         probabilities=[chart for chart in charts if chart],
         copies=[(row, chosen.get(row), cell.mean) for row, cell in near if cell],
     )
+
+
+def _sources(results: Results, protocol: Protocol) -> list[SourceRow]:
+    """Those that were measured, in the order of the recipes."""
+    found = []
+    for name, recipe in protocol.recipes.items():
+        cells = [results.cell(f"own-{name}", "unmined", 0, metric) for metric in OF_SOURCES]
+        if any(cells):
+            classes = ", ".join(map(str, recipe.classes))
+            found.append(
+                SourceRow(
+                    name,
+                    f"{recipe.family}, {recipe.dataset} {classes}, {recipe.steps} steps",
+                    [_entry(cell, None) for cell in cells],
+                    _entry(results.cell(f"own-{name}", "other-real", 0, "fid"), None),
+                    _sheet(results, f"own-{name}", "unmined", 0),
+                )
+            )
+    return found
 
 
 def _order(cell: Cell | None) -> float:

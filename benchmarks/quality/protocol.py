@@ -22,8 +22,8 @@ class Task:
     dataset: str
     classes: tuple[int, ...]
     sources: tuple[str, ...]
-    kind: Literal["on", "off", "one", "two", "none"]
-    """On or off the manifold of one source; of several, how many cover the target."""
+    kind: Literal["on", "off", "one", "two", "none", "own"]
+    """On or off the manifold of one source; of several, how many cover the target; all that a source was trained on."""
     covered_by: tuple[str, ...] = ()
     """Of several sources, those that have seen the target."""
 
@@ -45,6 +45,7 @@ TASKS: Mapping[str, Task] = {
         "Digits 4 and 5, each seen by one of three", "MNIST", (4, 5), DIGITS, "two", ("angular-digits", "open-digits")
     ),
     "digits-none": Task("Digit 9, seen by none of three", "MNIST", (9,), DIGITS, "none"),
+    **{f"own-{name}": Task(name, recipe.dataset, recipe.classes, (name,), "own") for name, recipe in RECIPES.items()},
 }
 OFF, ON = ("digits-off", "fashion-off"), ("digits-on", "fashion-on")
 MULTI = ("fashion-one", "fashion-two", "fashion-none", "digits-one", "digits-two", "digits-none")
@@ -165,9 +166,11 @@ class Protocol:
         trained = list(dict.fromkeys(spec for block in self.blocks for spec in self._runs(block, rates)))
         drawn = dict.fromkeys((spec.task, spec.shots, spec.seed) for spec in trained)
         replays = [Spec(task, "replay", shots, seed, 0) for task, shots, seed in drawn]
-        fixed = dict.fromkeys((spec.task, method) for spec in trained for method in ("other-real", "unmined"))
+        of_sources = (f"own-{source}" for spec in trained for source in spec.sources)
+        tasks = dict.fromkeys((*of_sources, *(spec.task for spec in trained)))
         # the shots and the seed mean nothing to the others: their row stands in every table of the task
-        return [*replays, *(Spec(task, method, 0, 0, 0) for task, method in fixed), *trained]
+        fixed = [Spec(task, method, 0, 0, 0) for task in tasks for method in ("other-real", "unmined")]
+        return [*replays, *fixed, *trained]
 
     def _runs(self, block: Block, rates: Rates) -> Iterator[Spec]:
         for task in block.tasks:
@@ -183,10 +186,9 @@ class Protocol:
 GARMENT_MULTI = MULTI[:3]
 CORE = (
     Block(OFF, ("minegan", "transfergan", "scratch"), (100, 10, 1000)),
-    Block(GARMENT_MULTI, ("minegan",)),
-    Block(GARMENT_MULTI, ("minegan",), alone=True),
-    Block(("fashion-two",), ("minegan-noft", "minegan/max")),
-    Block(("fashion-two",), ("minegan-noft",), alone=True),
+    Block(GARMENT_MULTI, ("minegan", "minegan-noft")),
+    Block(GARMENT_MULTI, ("minegan", "minegan-noft"), alone=True),
+    Block(("fashion-two",), ("minegan/max", "minegan-noft/max")),
     Block(("digits-on",), FROZEN),
     Block(OFF, RIVALS),
     Block(("digits-off",), OWN),
