@@ -106,8 +106,8 @@ def partition(
     """The paper's rule with the base noise divided among the sources, without those that win little.
 
     `sharpness`: power to which a small network's prediction of the best source is taken (1: as `softmax` draws).
-    `keep_above`: what holds less than this part of an equal share, when selection ends, is dropped (of three sources,
-    0.5 drops what held less than 0.167 of the last `draws` base noises; 0 drops nothing). The strategy says when that
+    `keep_above`: what wins less than this part of an equal share, when selection ends, is dropped (of three sources,
+    0.5 drops what won less than 0.167 of the last `draws` base noises; 0 drops nothing). The strategy says when that
     is: `select_steps` and `mine_share` of `minegan`.
     """
     from minegan_zoo.builtin.selectors import Partition

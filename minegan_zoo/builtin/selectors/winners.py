@@ -71,16 +71,19 @@ class Softmax(Max):
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def observe(self, u: Tensor, scores: Tensor) -> None:
+        self.count(self._shares(self.fit(u, self.critic_weights(scores))))
+
+    def fit(self, u: Tensor, wins: Tensor) -> Tensor:
+        """Take a step towards the wins (S, n) of u; gives the logits (n, S) before it."""
         u = u.detach().to(self.counts)
         if not self.weights.numel():
             self._start(u.shape[1])
-        best = self.critic_weights(scores).argmax(0).to(u.device)
         weights = self.weights.clone().requires_grad_(True)
         with torch.enable_grad():
             logits = self._logits(weights, u)
-            (gradient,) = torch.autograd.grad(F.cross_entropy(logits, best), weights)
+            (gradient,) = torch.autograd.grad(F.cross_entropy(logits, wins.argmax(0).to(u.device)), weights)
         self._descend(gradient)
-        self.count(self._shares(logits.detach()))
+        return logits.detach()
 
     @torch.no_grad()
     def probabilities_given(self, u: Tensor) -> Tensor:
@@ -123,15 +126,21 @@ class Softmax(Max):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
+BALANCED_ON, ROUNDS, TINY = 4096, 50, 1e-6
+"""Draws of base noise, and rounds, by which shares are brought to what sources have won; no share is taken as less."""
+
+
 class Partition(Softmax):
     """The paper's rule, with the base noise divided among the sources: each keeps to the u that it wins.
 
     By eq. 5 a source's miner learns where the source wins. Drawing i ~ p whatever u is, as eq. 6 does, also shows what
     it makes of all other u, which nobody has mined. So the network of `Softmax` chooses the source of each u here, by
-    its prediction to the power of `sharpness`, normalised. The parts are settled when mining ends: while sources are
-    finetuned each learns on its own, and sampling needs no critic. Sources that hold less than `keep_above` / (sources
-    kept) by then are dropped: what wins now and then, without a part of the target of its own, makes images that lie
-    off it. p_i is the mean share over the last `draws` base noises of mining: a critic at one moment may favour any.
+    its prediction to the power of `sharpness`.
+    The parts are settled when mining ends: while sources are finetuned each learns on its own, and sampling needs no
+    critic. Sources that have won less than `keep_above` / (sources kept) by then are dropped: what wins now and then,
+    without a part of the target of its own, makes images that lie off it. A factor a source then brings the others'
+    shares to what they have won, where sharpening alone would favour the most frequent.
+    p_i is how often i was the argmax over the last `draws` base noises of mining: one critic may favour any source.
     """
 
     def __init__(
@@ -149,10 +158,28 @@ class Partition(Softmax):
         self.need({"sharpness > 0": sharpness > 0, "0 <= keep_above < 1": 0 <= keep_above < 1})
         self.sharpness, self.keep_above = sharpness, keep_above
         self.settle_draws = 0
+        self.offsets: Tensor
+        self.register_buffer("offsets", torch.zeros(num_sources))  # logarithms of the factors
+
+    def observe(self, u: Tensor, scores: Tensor) -> None:
+        wins = self.critic_weights(scores)
+        self.fit(u, wins)
+        self.count(wins)
 
     @torch.no_grad()
     def settle(self, scores: Tensor) -> None:
         self.gone |= self.probabilities() * (~self.gone).sum() < self.keep_above
+        if self.weights.numel():
+            self._balance()
+
+    def _balance(self) -> None:
+        """Iterative proportional fitting (Deming and Stephan, 1940) of the mean shares to p."""
+        noise_dim = (self.weights.numel() - self.num_sources * (self.width + 1)) // self.width - 1
+        u = torch.randn(BALANCED_ON, noise_dim, generator=Generator().manual_seed(0)).to(self.weights)
+        logits, kept, goal = self._logits(self.weights, u), ~self.gone, self.probabilities()
+        for _ in range(ROUNDS):
+            found = self._shares(logits).mean(1)
+            self.offsets += torch.where(kept, goal.clamp(min=TINY).log() - found.clamp(min=TINY).log(), 0)
 
     def _shares(self, logits: Tensor) -> Tensor:
-        return super()._shares(self.sharpness * logits)
+        return super()._shares(self.sharpness * logits + self.offsets)
