@@ -120,7 +120,7 @@ def test_the_critics_own_source_is_told_of_too_when_it_loses(tmp_path: Path) -> 
     quick = {name: value for name, value in QUICK.items() if not name.startswith("critic.")}
     lost = 0
     for own in range(3):
-        options = {**quick, "critic.source": str(own), "keep_above": 0.999, "rate": 0.1, "log_every": 1}
+        options = {**quick, "critic.source": str(own), "keep_above": 0.999, "log_every": 1}
         run = tmp_path / str(own)
         model = mz.mine(unlike_sources(), images(), steps=6, batch=6, out=run, options=options)
         dropped = model.selector.dropped().nonzero()[:, 0].tolist()

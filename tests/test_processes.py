@@ -122,10 +122,11 @@ def assert_alike(one: Path, other: Path) -> None:
         assert tensors.keys() == others.keys()
         for name, tensor in tensors.items():
             if not name.startswith("/random/"):  # the process's own numbers, which only augmentations draw
-                # a gradient near zero is mostly rounding, of which Adam makes steps of full length: where two of a
-                # thousand weights step the other way, the pull back to the start differs by a tenth
+                # a gradient near zero is mostly rounding, of which Adam makes steps of full length; where two of a
+                # thousand weights step the other way, the pull back to the start, a gradient, differs by a tenth
+                share = 0.1 if name.startswith("/optimizers/") else 0.02
                 distance = (tensor.double() - others[name].double()).norm()
-                assert distance <= 0.1 * tensor.double().norm() + 2e-5, f"{file}, {name}: {distance}"
+                assert distance <= share * tensor.double().norm() + 2e-5, f"{file}, {name}: {distance}"
 
 
 @pytest.mark.parametrize("name", CASES)
