@@ -101,14 +101,14 @@ def partition(
     sharpness: float = 3.0,
     drop_below: float = 0.0,
     patience: int = 40,
-    keep_above: float = 0.5,
+    keep_above: float = 0.2,
 ) -> Selector:
-    """The paper's rule with the base noise divided among the sources, without those that win little.
+    """The paper's rule with the base noise divided among the sources, as the target is.
 
     `sharpness`: power to which a small network's prediction of the best source is taken (1: as `softmax` draws).
-    `keep_above`: what wins less than this part of an equal share, when selection ends, is dropped (of three sources,
-    0.5 drops what won less than 0.167 of the last `draws` base noises; 0 drops nothing). The strategy says when that
-    is: `select_steps` and `mine_share` of `minegan`.
+    `keep_above`: what makes less of the target than this part of an equal share, when selection ends, is dropped (of
+    three sources, 0.2 drops what is nearest to less than 0.067 of the target images; 0 drops nothing). The strategy
+    says when that is: `select_steps` and `mine_share` of `minegan`. `draws`: p before that is of so many.
     """
     from minegan_zoo.builtin.selectors import Partition
 

@@ -58,6 +58,13 @@ def check_probabilities(entry: SelectorEntry) -> None:
         p = selector.probabilities()
         _on_simplex("probabilities() after settle(scores)", p, (count,))
         _never_chosen(selector, p.bool() | selector.propose(n, rng).any(1))
+        kept = (~selector.dropped()).float()
+        if selector.share_samples and kept.sum() > 1:
+            selector.share(kept / kept.sum())
+            p, given = selector.probabilities(), selector.probabilities_given(u)
+            _on_simplex("probabilities() after share(parts)", p, (count,))
+            _on_simplex("probabilities_given(u) after share(parts)", given, (count, n))
+            _never_chosen(selector, p.bool() | given.bool().any(1))
 
 
 def _never_chosen(selector: Selector, chosen: Tensor) -> None:

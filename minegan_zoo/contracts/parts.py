@@ -144,6 +144,8 @@ class Selector(ABC):
     num_sources: int
     settle_draws: int = 0
     """How many fresh draws to score for `settle`."""
+    share_samples: int = 0
+    """How many samples of each source are compared with the target for `share`; 0: it is not called."""
 
     def propose(self, n: int, rng: Generator) -> Tensor:
         """Bool (S, n): which pairs to score, at least one in every column. Default: all."""
@@ -172,6 +174,9 @@ class Selector(ABC):
 
         It may drop sources.
         """
+
+    def share(self, parts: Tensor) -> None:  # noqa: B027 - most have nothing to do
+        """After `settle`: of each source (S,), the part of the target images whose nearest sample is one of its."""
 
     @abstractmethod
     def probabilities(self) -> Tensor:

@@ -126,8 +126,10 @@ class Softmax(Max):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
+SHARE_SAMPLES = 256
+"""Of each source, to compare with the target."""
 BALANCED_ON, ROUNDS, TINY = 4096, 50, 1e-6
-"""Draws of base noise, and rounds, by which shares are brought to what sources have won; no share is taken as less."""
+"""Draws of base noise, and rounds, by which shares are brought to those parts; no share is taken as less."""
 
 
 class Partition(Softmax):
@@ -137,10 +139,10 @@ class Partition(Softmax):
     it makes of all other u, which nobody has mined. So the network of `Softmax` chooses the source of each u here, by
     its prediction to the power of `sharpness`.
     The parts are settled when mining ends: while sources are finetuned each learns on its own, and sampling needs no
-    critic. Sources that have won less than `keep_above` / (sources kept) by then are dropped: what wins now and then,
-    without a part of the target of its own, makes images that lie off it. A factor a source then brings the others'
-    shares to what they have won, where sharpening alone would favour the most frequent.
-    p_i is how often i was the argmax over the last `draws` base noises of mining: one critic may favour any source.
+    critic. A factor a source then brings the shares to what each makes of the target: of how many target images the
+    nearest sample is one of its. Wins, by which it learns, favour whoever makes better images of its part. Sources that
+    make less than `keep_above` / (sources) of it are dropped. p_i is that share of the target, and until then the share
+    of the last `draws` base noises that i has won.
     """
 
     def __init__(
@@ -157,7 +159,7 @@ class Partition(Softmax):
         super().__init__(num_sources, draws, width, rate, drop_below, patience)
         self.need({"sharpness > 0": sharpness > 0, "0 <= keep_above < 1": 0 <= keep_above < 1})
         self.sharpness, self.keep_above = sharpness, keep_above
-        self.settle_draws = 0
+        self.settle_draws, self.share_samples = 0, SHARE_SAMPLES
         self.offsets: Tensor
         self.register_buffer("offsets", torch.zeros(num_sources))  # logarithms of the factors
 
@@ -167,8 +169,9 @@ class Partition(Softmax):
         self.count(wins)
 
     @torch.no_grad()
-    def settle(self, scores: Tensor) -> None:
-        self.gone |= self.probabilities() * (~self.gone).sum() < self.keep_above
+    def share(self, parts: Tensor) -> None:
+        self.gone |= parts.to(self.gone.device) * (~self.gone).sum() < self.keep_above
+        self.counts.copy_(parts * self.draws)
         if self.weights.numel():
             self._balance()
 
