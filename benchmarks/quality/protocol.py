@@ -28,7 +28,6 @@ class Task:
     """Of several sources, those that have seen the target."""
 
 
-NINE = tuple(range(9))
 GARMENTS, DIGITS = ("tops", "shoes", "others"), ("round-digits", "angular-digits", "open-digits")
 TASKS: Mapping[str, Task] = {
     "digits-off": Task("Digit 9, never seen by the source", "MNIST", (9,), ("digits-0-8",), "off"),
