@@ -101,14 +101,15 @@ def partition(
     sharpness: float = 3.0,
     drop_below: float = 0.0,
     patience: int = 40,
-    keep_above: float = 0.2,
+    keep_above: float = 0.25,
 ) -> Selector:
     """The paper's rule with the base noise divided among the sources, as the target is.
 
     `sharpness`: power to which a small network's prediction of the best source is taken (1: as `softmax` draws).
     `keep_above`: what makes less of the target than this part of an equal share, when selection ends, is dropped (of
-    three sources, 0.2 drops what is nearest to less than 0.067 of the target images; 0 drops nothing). The strategy
-    says when that is: `select_steps` and `mine_share` of `minegan`. `draws`: p before that is of so many.
+    three sources, 0.25 drops what is nearest to less than 0.083 of the target images; 0 drops nothing). The strategy
+    says when that is: `select_steps` and `mine_share` of `minegan`. Until then p counts the wins of the last `draws`
+    base noises.
     """
     from minegan_zoo.builtin.selectors import Partition
 

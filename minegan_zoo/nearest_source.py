@@ -1,4 +1,4 @@
-"""Which source's samples are near to the target: where the critic starts, and how much of it each source makes.
+"""How near each source's samples are to the target: the nearest one's discriminator is the critic's start.
 
 May import contracts, sources, data, neighbours, modes, samplers and extractors.
 """
@@ -26,33 +26,13 @@ def distances(sources: Sequence[GeneratorSource], target: ImageSet, seed: int, d
 
     In the bundled features. A source that has seen only a part of the target is judged by the others' distances too.
     """
-    with torch.random.fork_rng():  # the run's own draws stay what they are without this
-        found = [_samples(source, target, seed, device) for source in sources]
-    means: list[float] = _to_nearest(found, target.images, device).mean(1).tolist()
-    return means
-
-
-def parts(samples: Sequence[Tensor | None], target: Tensor, device: torch.device) -> Tensor:
-    """Of each source (S,), the part of the target images whose nearest sample is one of its.
-
-    `samples` are as many images (n, C, H, W) of each, uint8 as the target's (m, C, H, W); None: it takes no part.
-    Unlike the wins by a critic's scores this favours nobody for making better images of its own part.
-    """
-    there = [index for index, images in enumerate(samples) if images is not None]
-    closest = _to_nearest([images for images in samples if images is not None], target, device).argmin(0)
-    counts = torch.zeros(len(samples))
-    counts[there] = closest.bincount(minlength=len(there)).float().cpu()
-    return counts / counts.sum()
-
-
-def _to_nearest(samples: Sequence[Tensor], target: Tensor, device: torch.device) -> Tensor:
-    """Euclidean distance (sets, m) from each target image to the nearest image of each set, in the bundled features."""
     from minegan_zoo.extractors import load_extractor  # slow to import, and one source needs none
 
-    with torch.random.fork_rng():
+    with torch.random.fork_rng():  # the run's own draws stay what they are without this
         extractor = load_extractor(None, device)
-        wanted = extractor.features(target)
-        return torch.stack([nearest(wanted, extractor.features(images))[0] for images in samples])
+        wanted = extractor.features(target.images)
+        found = [extractor.features(_samples(source, target, seed, device)) for source in sources]
+    return [float(nearest(wanted, features)[0].mean()) for features in found]
 
 
 def _samples(source: GeneratorSource, like: ImageSet, seed: int, device: torch.device) -> Tensor:

@@ -136,7 +136,7 @@ class Trainer:
         self._apply_rule(stage)
         last = self.position.stage_step == stage.steps or self.position.ended
         if last:
-            settle(self.average(), self.critic, self.target.images, self.stages[self.position.stage :])
+            settle(self.average(), self.critic, self.target, self.stages[self.position.stage :])
             self.processes.align([self.model.selector_module])  # noise that differs between processes moves scores
             self._drop_losers()
         if self.processes.is_main:

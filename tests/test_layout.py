@@ -70,7 +70,8 @@ IMPORTS = {
     "assembly": (
         "contracts registry method sources adoption config data devices minegan mined_source nearest_source saved"
     ),
-    "selection": "contracts modes minegan",
+    "shares": "contracts neighbours batches modes minegan",
+    "selection": "contracts batches modes minegan shares",
     "steps": "contracts method sources draws processes batches optimizers minegan selection",
     "trainer": (
         "contracts stopping run_folder method sources position processes recorder config batches checkpoint "

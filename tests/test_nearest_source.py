@@ -1,4 +1,4 @@
-"""Where the critic of several sources starts, and how much of the target each of them makes."""
+"""Of several sources' discriminators the critic starts as that of the source nearest to the target."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import minegan_zoo as mz
 from minegan_zoo.assembly import Assembly, assemble
 from minegan_zoo.config import Choice, RunConfig
 from minegan_zoo.contracts import GeneratorSource, ImageSpec
-from minegan_zoo.data import load_images, to_uint8
-from minegan_zoo.nearest_source import distances, parts
+from minegan_zoo.data import load_images
+from minegan_zoo.nearest_source import distances
 from minegan_zoo.samplers import SourceSampler
 from minegan_zoo.settings import SourceChoice
 from minegan_zoo.sources import as_module
@@ -71,26 +71,3 @@ def test_distances_are_small_for_a_source_s_own_images_and_draw_nothing_from_the
     assert module.training and all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
     module.eval()
     assert distances(sources[:1], target, 1, torch.device("cpu")) != found[:1]
-
-
-def test_parts_are_of_how_many_target_images_a_source_makes_the_nearest(sources: list[GeneratorSource]) -> None:
-    target = to_uint8(torch.cat([samples(sources[0], 6), samples(sources[1], 3), samples(sources[2], 1)]))
-    made = [to_uint8(samples(source, 40)) for source in sources]  # the target's images are among them
-    device = torch.device("cpu")
-    torch.testing.assert_close(parts(made, target, device), torch.tensor([0.6, 0.3, 0.1]))
-    found = parts([made[0], None, made[2]], target[torch.randperm(10)], device)
-    assert found[1] == 0 and found[0] >= 0.6 and found.sum() == 1
-    assert parts([None, made[1], None], target, device).tolist() == [0, 1, 0]
-
-
-def test_partition_draws_sources_as_often_as_the_target_shows_their_images(sources: list[GeneratorSource]) -> None:
-    target = torch.cat([samples(sources[0], 12), samples(sources[1], 28)])
-    model = mz.mine(
-        sources, target, strategy="minegan-noft", steps=4, batch=16, device="cpu",
-        options={"training.fid_samples": 0, "training.watch_every": 0, "training.hold_out": 0},
-    )  # fmt: skip
-    p = model.selector.probabilities()
-    torch.testing.assert_close(p, torch.tensor([0.3, 0.7, 0.0]), atol=0.06, rtol=0)
-    assert model.selector.dropped().tolist() == [False, False, True]
-    u = torch.randn(2000, model.noise_dim, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(model.selector.probabilities_given(u).mean(1), p, atol=0.02, rtol=0)

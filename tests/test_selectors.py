@@ -87,10 +87,43 @@ class Forgetful(Sound):
         return torch.arange(1.0, self.num_sources + 1).pow(self.seen).softmax(0)
 
 
+class Sharing(Sound):
+    """Takes the shares as they are, and may forget them."""
+
+    share_samples = 4
+    kept = True
+
+    def __init__(self, num_sources: int) -> None:
+        super().__init__(num_sources)
+        shares = torch.full((num_sources,), 1 / num_sources)
+        if self.kept:
+            self.register_buffer("shares", shares)
+        else:
+            self.shares = shares
+
+    def share(self, shares: Tensor) -> None:
+        self.shares.copy_(shares)
+
+    def probabilities(self) -> Tensor:
+        return self.shares.clone()  # type: ignore[no-any-return,operator]
+
+
+class Doubling(Sharing):
+    def share(self, shares: Tensor) -> None:
+        self.shares.copy_(2 * shares)
+
+
+class Fleeting(Sharing):
+    kept = False
+
+
 @pytest.mark.parametrize(
     ("build", "rule", "words"),
     [
         (Sound, None, ""),
+        (Sharing, None, ""),
+        (Doubling, "check_probabilities", r"after share\(shares\).*columns that sum to one"),
+        (Fleeting, "check_state", "keep it all in buffers"),
         (Unseeded, "check_proposals", "draw everything from rng"),
         (Summed, "check_weights", "miner_weights.*columns that sum to one"),
         (Unscored, "check_weights", "critic_weights.*give -inf no weight"),
@@ -142,7 +175,8 @@ WRONG = [
     *((name, {"patience": 0}, "patience >= 1") for name in DROPPING),
     *((name, {"draws": 0}, "draws >= 1") for name in ("max", "partition", "softmax", "candidates")),
     ("partition", {"keep_above": 1.0}, "0 <= keep_above < 1"),
-    ("partition", {"sharpness": 0.0}, "sharpness > 0"),
+    ("partition", {"sharpness": 0.0}, "0 < sharpness < inf"),
+    ("partition", {"sharpness": float("inf")}, "0 < sharpness < inf"),
     ("softmax", {"width": 0}, "width >= 1"),
     ("softmax", {"rate": float("nan")}, "rate > 0"),
     ("mixture", {"rate": -1}, "rate >= 0"),

@@ -158,7 +158,7 @@ def _sources(results: Results, protocol: Protocol) -> list[SourceRow]:
     for name, recipe in protocol.recipes.items():
         cells = [results.cell(f"own-{name}", "unmined", 0, metric) for metric in OF_SOURCES]
         if any(cells):
-            classes = ", ".join(map(str, recipe.classes))
+            classes = ", ".join(map(str, TASKS[f"own-{name}"].classes))
             found.append(
                 SourceRow(
                     name,

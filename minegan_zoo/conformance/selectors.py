@@ -60,11 +60,12 @@ def check_probabilities(entry: SelectorEntry) -> None:
         _never_chosen(selector, p.bool() | selector.propose(n, rng).any(1))
         kept = (~selector.dropped()).float()
         if selector.share_samples and kept.sum() > 1:
-            selector.share(kept / kept.sum())
+            shares = kept * torch.arange(count)  # the first makes nothing of the target, the last the most
+            selector.share(shares / shares.sum())
             p, given = selector.probabilities(), selector.probabilities_given(u)
-            _on_simplex("probabilities() after share(parts)", p, (count,))
-            _on_simplex("probabilities_given(u) after share(parts)", given, (count, n))
-            _never_chosen(selector, p.bool() | given.bool().any(1))
+            _on_simplex("probabilities() after share(shares)", p, (count,))
+            _on_simplex("probabilities_given(u) after share(shares)", given, (count, n))
+            _never_chosen(selector, p.bool() | given.bool().any(1) | selector.propose(n, rng).any(1))
 
 
 def _never_chosen(selector: Selector, chosen: Tensor) -> None:
@@ -83,6 +84,9 @@ def check_state(entry: SelectorEntry) -> None:
         rng = Generator().manual_seed(0)
         for _ in range(UPDATES):
             _observe(selector, n, rng)
+        if selector.share_samples and count > 1:
+            shares = (~selector.dropped()) * torch.arange(1.0, count + 1)
+            selector.share(shares / shares.sum())
         load_strict(module(fresh), module(selector).state_dict(), "a fresh selector")
         rngs = [Generator().manual_seed(1), Generator().manual_seed(1)]
         for _ in range(UPDATES):

@@ -145,7 +145,7 @@ class Selector(ABC):
     settle_draws: int = 0
     """How many fresh draws to score for `settle`."""
     share_samples: int = 0
-    """How many samples of each source are compared with the target for `share`; 0: it is not called."""
+    """How many samples of each source to compare with the target for `share`; 0: it is not called."""
 
     def propose(self, n: int, rng: Generator) -> Tensor:
         """Bool (S, n): which pairs to score, at least one in every column. Default: all."""
@@ -175,8 +175,12 @@ class Selector(ABC):
         It may drop sources.
         """
 
-    def share(self, parts: Tensor) -> None:  # noqa: B027 - most have nothing to do
-        """After `settle`: of each source (S,), the part of the target images whose nearest sample is one of its."""
+    def share(self, shares: Tensor) -> None:  # noqa: B027 - most have nothing to do
+        """After `settle`: of each source (S,), the part of the target images whose nearest sample is one of its.
+
+        In the critic's features; 0 of what is dropped. Where the critic shows none these are `probabilities`. It may
+        drop further sources.
+        """
 
     @abstractmethod
     def probabilities(self) -> Tensor:

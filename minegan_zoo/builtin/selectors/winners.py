@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -128,8 +129,9 @@ class Softmax(Max):
 
 SHARE_SAMPLES = 256
 """Of each source, to compare with the target."""
-BALANCED_ON, ROUNDS, TINY = 4096, 50, 1e-6
-"""Draws of base noise, and rounds, by which shares are brought to those parts; no share is taken as less."""
+BALANCED_ON, ROUNDS, EXACT, TINY = 4096, 10_000, 1e-4, 1e-6
+"""Draws of base noise, rounds at most, and error at which it ends, by which shares are brought to those parts; no share
+is taken as less than the last. A sharp network needs hundreds of rounds."""
 
 
 class Partition(Softmax):
@@ -140,9 +142,9 @@ class Partition(Softmax):
     its prediction to the power of `sharpness`.
     The parts are settled when mining ends: while sources are finetuned each learns on its own, and sampling needs no
     critic. A factor a source then brings the shares to what each makes of the target: of how many target images the
-    nearest sample is one of its. Wins, by which it learns, favour whoever makes better images of its part. Sources that
-    make less than `keep_above` / (sources) of it are dropped. p_i is that share of the target, and until then the share
-    of the last `draws` base noises that i has won.
+    nearest sample, in the critic's features, is one of its. Wins, by which it learns, favour whoever makes better
+    images of its part; they stay where the critic shows no features. Sources whose share is below `keep_above` /
+    (sources left) are dropped. p_i is that share, until then the share of the last `draws` base noises that i has won.
     """
 
     def __init__(
@@ -157,7 +159,7 @@ class Partition(Softmax):
         keep_above: float,
     ) -> None:
         super().__init__(num_sources, draws, width, rate, drop_below, patience)
-        self.need({"sharpness > 0": sharpness > 0, "0 <= keep_above < 1": 0 <= keep_above < 1})
+        self.need({"0 < sharpness < inf": 0 < sharpness < math.inf, "0 <= keep_above < 1": 0 <= keep_above < 1})
         self.sharpness, self.keep_above = sharpness, keep_above
         self.settle_draws, self.share_samples = 0, SHARE_SAMPLES
         self.offsets: Tensor
@@ -168,10 +170,13 @@ class Partition(Softmax):
         self.fit(u, wins)
         self.count(wins)
 
+    def settle(self, scores: Tensor) -> None:
+        """Nothing: fresh wins are no surer than the last `draws`, and `share` follows."""
+
     @torch.no_grad()
-    def share(self, parts: Tensor) -> None:
-        self.gone |= parts.to(self.gone.device) * (~self.gone).sum() < self.keep_above
-        self.counts.copy_(parts * self.draws)
+    def share(self, shares: Tensor) -> None:
+        self.gone |= shares * (~self.gone).sum() < self.keep_above
+        self.counts.copy_(shares * self.draws)
         if self.weights.numel():
             self._balance()
 
@@ -182,6 +187,8 @@ class Partition(Softmax):
         logits, kept, goal = self._logits(self.weights, u), ~self.gone, self.probabilities()
         for _ in range(ROUNDS):
             found = self._shares(logits).mean(1)
+            if (found - goal).abs().max() < EXACT:
+                break
             self.offsets += torch.where(kept, goal.clamp(min=TINY).log() - found.clamp(min=TINY).log(), 0)
 
     def _shares(self, logits: Tensor) -> Tensor:
