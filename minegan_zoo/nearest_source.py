@@ -28,7 +28,8 @@ def distances(sources: Sequence[GeneratorSource], target: ImageSet, seed: int, d
     """
     from minegan_zoo.extractors import load_extractor  # slow to import, and one source needs none
 
-    with torch.random.fork_rng():  # the run's own draws stay what they are without this
+    # the run's own draws stay what they are without this
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         extractor = load_extractor(None, device)
         wanted = extractor.features(target.images)
         found = [extractor.features(_samples(source, target, seed, device)) for source in sources]
