@@ -45,7 +45,10 @@ CASES: dict[str, dict[str, Any]] = {
     # each process scores its own rows and finds other winners
     "max": {
         "sources": PAIR, "critic": "conv", "selector": "partition", "augmentation": "ada",
-        "options": {"critic.width": 8, "draws": 64, "penalty_every": 2, "gamma": 1.0, "augmentation.every": 100},
+        "options": {
+            "critic.width": 8, "draws": 64, "keep_above": 0.0, "penalty_every": 2, "gamma": 1.0,
+            "augmentation.every": 100,
+        },
     },
     # pieces within processes, a rule that the main process measures, a regulariser, classes
     "mixture": {
@@ -148,7 +151,7 @@ def test_two_processes_train_as_one_with_the_same_batch(name: str, both: Path) -
 def test_the_cases_are_what_they_are_meant_to_be(both: Path) -> None:
     """Different winners, a rule that ended a stage, neurons that were held."""
     shares = [event["p"] for event in read_events(both / "one" / "max") if event["event"] == "step"]
-    assert 0 < shares[-1][0] < 1
+    assert 0 < shares[0][0] < 1
     mixture = read_events(both / "two" / "mixture")
     assert [event["kid"] for event in mixture if event["event"] == "rule"]
     assert all("regularisers" in event for event in mixture if event.get("stage") == "tune" and "p" in event)

@@ -147,7 +147,20 @@ def test_what_was_mined_and_what_was_pretrained_are_sources_of_the_next_run(plac
     assert "progan=own/model" in told
     sources = ["progan=own/model", "mined/model"]
     told = succeeded(
-        minegan_zoo(place, "mine", *sources, "--target", "images", "--out", "second", "--steps", 4, *QUICK)
+        minegan_zoo(
+            place,
+            "mine",
+            *sources,
+            "--target",
+            "images",
+            "--out",
+            "second",
+            "--steps",
+            4,
+            *QUICK,
+            "--set",
+            "keep_above=0",
+        )
     )
     assert "progan makes 8x8 RGB images" in told or "mined (stylegan2.tiny) makes 16x16 RGB images" in told
     facts = json.loads((place / "second" / "model" / "model.json").read_text("utf-8"))
