@@ -55,14 +55,19 @@ def run_scores(fakes: Fakes, scores: Tensor, shape: Sequence[int]) -> Tensor:
     return spread
 
 
-def settle(model: MinedGAN, critic: nn.Module, target: TargetBatches, stages: Sequence[Stage]) -> None:
+BLIND = (
+    "the critic shows no features: the shares of the sources are those of their wins, not of the target that they make"
+)
+
+
+def settle(model: MinedGAN, critic: nn.Module, target: TargetBatches, stages: Sequence[Stage]) -> str:
     """Tell the selector that it has learned for the last time, with fresh draws of the model that is kept.
 
-    `stages` are those that are left, the one that has just ended first.
+    `stages` are those that are left, the one that has just ended first. Gives what the run's user should know, or "".
     """
     selected, *later = (stage.select and stage.adversarial for stage in stages)
     if not selected or any(later) or len(model.sources) == 1:
-        return
+        return ""
     rng, selector = Generator().manual_seed(0), model.selector
     kept = ~selector.dropped().to(model.device)
     scores = [torch.empty(len(kept), 0, device=model.device)]
@@ -71,6 +76,8 @@ def settle(model: MinedGAN, critic: nn.Module, target: TargetBatches, stages: Se
             draw = model.draw(min(CHUNK, selector.settle_draws - start), rng)
             scores.append(model.score(critic, draw, kept[:, None].expand(-1, len(draw.u))))
     selector.settle(torch.cat(scores, 1))
-    if selector.share_samples and int((~selector.dropped()).sum()) > 1:
-        shares = shares_of_target(model, critic, target, selector.share_samples, rng)
-        selector.share(selector.probabilities() if shares is None else shares)
+    if not selector.share_samples or int((~selector.dropped()).sum()) == 1:
+        return ""
+    shares = shares_of_target(model, critic, target, selector.share_samples, rng)
+    selector.share(selector.probabilities() if shares is None else shares)
+    return "" if shares is not None else BLIND

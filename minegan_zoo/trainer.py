@@ -60,11 +60,10 @@ class Trainer:
         self.processes, self.gallery = processes, gallery
         self.stages = method.strategy.stages(steps)
         self.rng = Generator().manual_seed(seed)
-        self.position = Position()
+        self.position, self.means = Position(), Means()
         self.averages = Averages(settings.ema_images, settings.ema_rampup)
         self.optimizers: StageOptimizers | None = None
         self.begun: int | None = None
-        self.means = Means()
         self.steps = Steps(
             model, method, target, processes, self.rng, batch, settings.batch_per_device,
             scores or self.critic, self.critic, self._check_finite,
@@ -136,7 +135,8 @@ class Trainer:
         self._apply_rule(stage)
         last = self.position.stage_step == stage.steps or self.position.ended
         if last:
-            settle(self.average(), self.critic, self.target, self.stages[self.position.stage :])
+            if told := settle(self.average(), self.critic, self.target, self.stages[self.position.stage :]):
+                self.recorder.say(told)
             self.processes.align([self.model.selector_module])  # noise that differs between processes moves scores
             self._drop_losers()
         if self.processes.is_main:

@@ -9,11 +9,12 @@ from torch import Generator, Tensor, nn
 import minegan_zoo as mz
 from minegan_zoo import shares
 from minegan_zoo.batches import TargetBatches
-from minegan_zoo.contracts import Critic, GeneratorSource, Selector
+from minegan_zoo.contracts import Critic, GeneratorSource, Selector, Stage
 from minegan_zoo.data import to_uint8
 from minegan_zoo.draws import Draw
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.samplers import SourceSampler
+from minegan_zoo.selection import settle
 from minegan_zoo.sources import as_module
 
 NAMES = ("progan.fashion-tops-32", "stylegan2.fashion-shoes-32", "biggan.fashion-others-32")
@@ -105,7 +106,15 @@ class Blind(nn.Module, Critic):
 
 
 def test_wins_stay_where_the_critic_shows_no_features(sources: list[GeneratorSource]) -> None:
-    model = mined(sources, samples(sources[0], 8))
+    model = mined(sources, samples(sources[0], 8), **{"selector.keep_above": 0.0})
     target = TargetBatches.on(torch.device("cpu"), to_uint8(samples(sources[0], 8)), None)
     assert model.critic is not None
-    assert shares.shares_of_target(model, Blind(model.critic), target, 10, Generator().manual_seed(0)) is None
+    critic, wins = Blind(model.critic), torch.tensor([0.2, 0.3, 0.5])
+    assert shares.shares_of_target(model, critic, target, 10, Generator().manual_seed(0)) is None
+    fresh = mz.selectors.create("partition", 3)
+    fresh.counts.copy_(wins * 1000)
+    model.selector_module, stages = as_module(fresh), [Stage("mine", 1, {"miners": 1e-3})]
+    assert "shows no features" in settle(model, critic, target, stages)
+    torch.testing.assert_close(model.selector.probabilities(), wins)
+    assert settle(model, as_module(model.critic), target, stages) == ""
+    assert model.selector.probabilities()[0] > 0.5, "what it makes of the target, which is its own"
