@@ -14,21 +14,19 @@ from typing import Any
 import torch
 
 from minegan_zoo import registry
-from minegan_zoo.adoption import adopt_critic
 from minegan_zoo.config import Choice, RunConfig
 from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, MineganError, Miner, Strategy
+from minegan_zoo.critic_choice import build_critic, choose_critic, image_of_critic
 from minegan_zoo.data import ImageSet, hold_out, load_images
 from minegan_zoo.devices import device_of
 from minegan_zoo.method import Method
 from minegan_zoo.mined_source import title_of
 from minegan_zoo.minegan import MinedGAN, Recipe
-from minegan_zoo.nearest_source import SAMPLES, distances
 from minegan_zoo.saved import build_miner, open_any, takes_classes
 from minegan_zoo.sources import (
     as_module,
     canonical_image,
     key_set,
-    load_source,
     match_groups,
     named_groups,
     noise_dim_of,
@@ -87,29 +85,68 @@ def assemble(
     device_of(config.device)
     notes: list[str] = []
     torch.manual_seed(config.seed)
-    if sources is None:
-        opened = [open_any(choice.name, choice.weights, **choice.options) for choice in config.sources]
-        sources = [source for group in opened for source in group]
-    else:
-        sources = [copy.deepcopy(source) for source in sources]
+    sources = _open(config) if sources is None else [copy.deepcopy(source) for source in sources]
     if not sources:
         raise MineganError("name at least one source (see: minegan-zoo list generators)")
     given = config.target if target is None else target
-    config, adopted = _choose_critic(config, given, sources, notes)
-    adopted_image = _image_of_critic(config, sources, adopted)
-    image = replace(
-        canonical_image(sources, 3, adopted_image),
-        **({} if config.resolution is None else {"resolution": config.resolution}),
-    )
+    config, adopted = choose_critic(config, given, sources, notes)
+    image = canonical_image(sources, 3, image_of_critic(config, sources, adopted))
+    if config.resolution is not None:
+        image = replace(image, resolution=config.resolution)
     images = _load_target(config, given, image, sources)
-    image = images.image
     notes += _notes_on_images(config, images, sources)
-    real = config.test if test is None else test
-    tested = None if real is None else load_images(real, image)
-    overlap = len(tested.image_digests() & images.image_digests()) if tested else 0
-    if overlap:
-        raise MineganError(f"{overlap} of the test images are target images too: take them out of one of the two")
+    tested = _load_test(config.test if test is None else test, images)
 
+    config, strategy = _choose_strategy(config, notes)
+    steps = config.steps or strategy.default_steps
+    strategy.for_sources(len(sources))
+    stages = strategy.stages(steps)
+    notes += strategy.notes(steps)
+    config, images = _settle_labels(config, images, strategy, notes)
+    images, held_out = hold_out(images, config.training.hold_out, config.seed)
+    if held_out is None and any(stage.until for stage in stages):
+        notes.append("no target image is held out, so no rule can end a stage: each takes all of its steps")
+    model, critic = _build_model(config, images, sources, adopted, strategy)
+    if type(strategy).prepare is Strategy.prepare:  # else parts may come that patterns name
+        for stage in stages:
+            groups = named_groups(sources, model.miners, critic, stage)
+            for pattern in stage.train:
+                match_groups(pattern, groups)
+    augmentation = config.augmentation
+    method = Method(
+        strategy,
+        critic,
+        registry.objectives.create(config.objective.name, **config.objective.options),
+        None if augmentation is None else registry.augmentations.create(augmentation.name, **augmentation.options),
+    )
+    real = tested or images
+    if config.training.fid_samples and len(real) < 2:
+        notes.append(
+            f"{real.origin} has a single image, and FID and KID need at least 2: the run goes without them; give more "
+            "images, or others to measure against (--test)"
+        )
+    resolved = replace(config, steps=steps, resolution=model.image.resolution, noise_dim=model.noise_dim)
+    return Assembly(resolved, model, method, images, held_out, tested, steps, tuple(notes))
+
+
+def _open(config: RunConfig) -> list[GeneratorSource]:
+    """The sources that the configuration names; a mined model among them gives all of its own."""
+    opened = [open_any(choice.name, choice.weights, **choice.options) for choice in config.sources]
+    return [source for group in opened for source in group]
+
+
+def _load_test(real: Any, images: ImageSet) -> ImageSet | None:
+    """Real images to measure against, in the target's form; MineganError where some of them are the target's."""
+    if real is None:
+        return None
+    tested = load_images(real, images.image)
+    if overlap := len(tested.image_digests() & images.image_digests()):
+        raise MineganError(f"{overlap} of the test images are target images too: take them out of one of the two")
+    return tested
+
+
+def _choose_strategy(config: RunConfig, notes: list[str]) -> tuple[RunConfig, Strategy]:
+    """The strategy, and the configuration with the miner that it is defined with."""
     strategy: Strategy = registry.strategies.create(config.strategy.name, **config.strategy.options)
     if strategy.miner and strategy.miner != config.miner.name:
         if config.miner.name != RunConfig.miner.name:
@@ -120,18 +157,15 @@ def assemble(
             f"{config.strategy.name} keeps layers of the critic as they are, and those of {config.critic.name!r} are "
             "random: the critic 'source' has learned to see"
         )
-    steps = config.steps or strategy.default_steps
-    strategy.for_sources(len(sources))
-    stages = strategy.stages(steps)
-    notes += strategy.notes(steps)
-    config, images = _settle_labels(config, images, strategy, notes)
-    images, held_out = hold_out(images, config.training.hold_out, config.seed)
-    if held_out is None and any(stage.until for stage in stages):
-        notes.append("no target image is held out, so no rule can end a stage: each takes all of its steps")
-    augmentation = config.augmentation
-    noise_dim = config.noise_dim or noise_dim_of(sources)
-    num_classes = len(images.class_names)
-    critic = _build_critic(config, sources, adopted, image, num_classes, strategy.mines)
+    return config, strategy
+
+
+def _build_model(
+    config: RunConfig, images: ImageSet, sources: Sequence[GeneratorSource], adopted: int | None, strategy: Strategy
+) -> tuple[MinedGAN, Critic]:
+    """Critic, miners and selector, new; the model has them and the sources."""
+    noise_dim, num_classes = config.noise_dim or noise_dim_of(sources), len(images.class_names)
+    critic = build_critic(config, sources, adopted, images.image, num_classes, strategy.mines)
     known = {count for count in (critic.num_classes, *(source.num_classes for source in sources)) if count}
     if num_classes and not strategy.mines and known != {num_classes}:
         raise MineganError(
@@ -154,27 +188,9 @@ def assemble(
     for miner, source in zip(miners, sources, strict=False):
         _show_prior(miner, source, key_set(source, registry.miners.entry(recipe.miner).spaces)[1])
     selector = registry.selectors.create(config.selector.name, len(sources), **config.selector.options)
-    model = MinedGAN(sources, miners, selector, image, noise_dim, critic, images.class_names)
+    model = MinedGAN(sources, miners, selector, images.image, noise_dim, critic, images.class_names)
     model.recipe = recipe
-    if type(strategy).prepare is Strategy.prepare:  # else parts may come that patterns name
-        for stage in stages:
-            groups = named_groups(sources, miners, critic, stage)
-            for pattern in stage.train:
-                match_groups(pattern, groups)
-    method = Method(
-        strategy,
-        critic,
-        registry.objectives.create(config.objective.name, **config.objective.options),
-        None if augmentation is None else registry.augmentations.create(augmentation.name, **augmentation.options),
-    )
-    real = tested or images
-    if config.training.fid_samples and len(real) < 2:
-        notes.append(
-            f"{real.origin} has a single image, and FID and KID need at least 2: the run goes without them; give more "
-            "images, or others to measure against (--test)"
-        )
-    resolved = replace(config, steps=steps, resolution=image.resolution, noise_dim=noise_dim)
-    return Assembly(resolved, model, method, images, held_out, tested, steps, tuple(notes))
+    return model, critic
 
 
 def _show_prior(miner: Miner, source: GeneratorSource, spaces: Sequence[str]) -> None:
@@ -215,66 +231,6 @@ def _settle_labels(
             notes.append(f"{found}, which this {'miner' if strategy.mines else 'strategy'} ignores")
             images = replace(images, labels=None, class_names=())
     return replace(config, labels=bool(images.class_names)), images
-
-
-def _choose_critic(
-    config: RunConfig, target: Any, sources: Sequence[GeneratorSource], notes: list[str]
-) -> tuple[RunConfig, int | None]:
-    """Which source's discriminator becomes the critic; None = a critic of its own, by name.
-
-    Of several of the first one's resolution, that of the source whose samples are nearest to the target; the
-    configuration then names it.
-    """
-    if config.critic.name != "source":
-        return config, None
-    chosen = config.critic.options.get("source", "")
-    names = [source.loaded_from.name if source.loaded_from else "" for source in sources]
-    if chosen:
-        if chosen.isdigit() and int(chosen) < len(sources):
-            return config, int(chosen)
-        return config, names.index(chosen) if chosen in names else None
-    with_critic = [index for index, source in enumerate(sources) if source.own_critic() is not None]
-    if not with_critic:
-        notes.append("no source brings a discriminator: the critic 'conv' starts from random weights")
-        return replace(config, critic=Choice("conv")).checked(), None
-    size = sources[with_critic[0]].image.resolution  # the critic's size is the run's: the first source's, as ever
-    alike = [index for index in with_critic if sources[index].image.resolution == size]
-    if len(alike) == 1:
-        if with_critic[0] != 0:
-            notes.append(f"{names[0]} brings no discriminator: the critic starts from {names[with_critic[0]]}'s")
-        return config, with_critic[0]
-    some = load_images(target, canonical_image(sources, 3, None), limit=SAMPLES, seed=config.seed)
-    found = distances([sources[index] for index in alike], some, config.seed, device_of(config.device))
-    nearest = alike[min(range(len(found)), key=found.__getitem__)]
-    told = ", ".join(f"{distance:.3g}" for distance in found)
-    notes.append(
-        f"the critic starts as the discriminator of source {nearest}, {names[nearest] or 'given'}, whose samples are "
-        f"nearest to the target (distances {told}); the option critic.source names another"
-    )
-    return replace(config, critic=Choice("source", {**config.critic.options, "source": str(nearest)})), nearest
-
-
-def _image_of_critic(config: RunConfig, sources: Sequence[GeneratorSource], adopted: int | None) -> ImageSpec | None:
-    """What the adopted discriminator sees; None where the critic is not adopted."""
-    if config.critic.name != "source":
-        return None
-    source = load_source(config.critic.options["source"]) if adopted is None else sources[adopted]
-    critic = source.own_critic()
-    return critic.image if critic else None
-
-
-def _build_critic(
-    config: RunConfig,
-    sources: Sequence[GeneratorSource],
-    adopted: int | None,
-    image: ImageSpec,
-    num_classes: int,
-    mines: bool,
-) -> Critic:
-    if adopted is not None:  # a miner's classes are the target's, whatever the source's own are
-        return adopt_critic(sources[adopted], image, num_classes if mines else 0)
-    critic: Critic = registry.critics.create(config.critic.name, image, num_classes, **config.critic.options)
-    return critic
 
 
 def _load_target(config: RunConfig, target: Any, image: ImageSpec, sources: Sequence[GeneratorSource]) -> ImageSet:

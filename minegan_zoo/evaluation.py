@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -110,35 +110,16 @@ def evaluate(
     digests = training_digests | remembered | (train.image_digests() if train else frozenset())
     trained_on = _overlap(real, digests, allow_training)
     _check_needs(wanted, train, trained_on)
-    count = samples
-    if count is None:
-        count = len(model) if isinstance(model, Tensor) else max(1000, len(real))
+    count = _count(model, real) if samples is None else samples
     if min(count, len(real)) < 2:
         raise MineganError(
             f"metrics need at least 2 images and 2 samples: {real.origin} has {len(real)}, samples: {count}"
         )
-
-    with_logits = any(metric.logits for metric in wanted.values())
-    with_lpips = any(metric.lpips for metric in wanted.values())
-    network = load_extractor(extractor, device, logits=with_logits)
-    lpips = load_extractor(LPIPS, device) if with_lpips else None
+    network = load_extractor(extractor, device, logits=any(metric.logits for metric in wanted.values()))
+    lpips = load_extractor(LPIPS, device) if any(metric.lpips for metric in wanted.values()) else None
     chosen_classes = _class_indices(classes, network) if any(metric.classes for metric in wanted.values()) else ()
-    layers, kept = [], []
-    for chunk in draw_uint8(model, count, seed, real.image):
-        layers.append(network.layers(chunk))
-        kept += [chunk] if lpips else []
-    fake, *logits = (torch.cat(layer) for layer in zip(*layers, strict=True))
-    evidence = Evidence(
-        real=network.features(real.images),
-        fake=fake,
-        seed=seed,
-        train=network.features(train.images) if train else torch.empty(0),
-        logits=logits[0] if logits else torch.empty(0),
-        classes=chosen_classes,
-    )
-    if lpips and train:
-        perceptual = _Embedded(torch.cat(kept), lpips), lpips.features(train.images)
-        evidence = dataclasses.replace(evidence, perceptual_fake=perceptual[0], perceptual_train=perceptual[1])
+    chunks = draw_uint8(model, count, seed, real.image)
+    evidence = _look(chunks, real, train, network, lpips, seed=seed, classes=chosen_classes)
 
     records = {}
     for name, metric in wanted.items():
@@ -167,6 +148,41 @@ def evaluate(
             checkpoint=checkpoint,
         )
     return records
+
+
+def _count(model: Sampler | Tensor, real: ImageSet) -> int:
+    """How many samples to measure where nobody says."""
+    return len(model) if isinstance(model, Tensor) else max(1000, len(real))
+
+
+def _look(
+    chunks: Iterable[Tensor],
+    real: ImageSet,
+    train: ImageSet | None,
+    network: Extractor,
+    lpips: Extractor | None,
+    *,
+    seed: int,
+    classes: tuple[int, ...],
+) -> Evidence:
+    """Features of samples, which come in chunks, uint8, and of real and training images."""
+    layers, kept = [], []
+    for chunk in chunks:
+        layers.append(network.layers(chunk))
+        kept += [chunk] if lpips else []
+    fake, *logits = (torch.cat(layer) for layer in zip(*layers, strict=True))
+    evidence = Evidence(
+        real=network.features(real.images),
+        fake=fake,
+        seed=seed,
+        train=network.features(train.images) if train else torch.empty(0),
+        logits=logits[0] if logits else torch.empty(0),
+        classes=classes,
+    )
+    if lpips is None or train is None:
+        return evidence
+    perceptual = _Embedded(torch.cat(kept), lpips), lpips.features(train.images)
+    return dataclasses.replace(evidence, perceptual_fake=perceptual[0], perceptual_train=perceptual[1])
 
 
 class _Embedded:

@@ -67,9 +67,8 @@ IMPORTS = {
     "gallery": "sources recorder data checkpoint watch modes minegan",
     "nearest_source": "contracts sources data neighbours modes samplers extractors",
     "devices": "contracts",
-    "assembly": (
-        "contracts registry method sources adoption config data devices minegan mined_source nearest_source saved"
-    ),
+    "critic_choice": "contracts registry sources adoption config data devices nearest_source",
+    "assembly": ("contracts registry method sources config data devices minegan mined_source critic_choice saved"),
     "shares": "contracts neighbours batches modes minegan",
     "selection": "contracts batches modes minegan shares",
     "steps": "contracts method sources draws processes batches optimizers minegan selection",
