@@ -10,9 +10,10 @@ from minegan_zoo.contracts import Regulariser, Strategy
 
 def minegan(
     *,
-    mine_share: float = 0.1,
+    mine_share: float = 0.03,
     select_steps: int = 100,
-    miner_lr: float = 5e-4,
+    miner_lr: float = 2e-3,
+    finetune_miner_lr: float = 5e-4,
     source_lr: float = 2e-3,
     critic_lr: float = 2e-3,
     code_prior: float = 1.0,
@@ -20,22 +21,26 @@ def minegan(
 ) -> Strategy:
     """Mine with frozen sources, then finetune sources and miners together.
 
-    `select_steps`: of several sources, mine for so many steps at least, or for a quarter of all, until it is clear
-    which of them fit (0: for `mine_share`, as with one); `code_prior`: the weight of the regulariser of that name;
-    `plateau`: end a stage early when held-out images are no longer approached.
+    `mine_share`: of the steps, for mining; from then on miners learn at `finetune_miner_lr`; `select_steps`: of several
+    sources, mine for so many steps at least, or for a quarter of all, until it is clear which of them fit (0: for
+    `mine_share`, as with one); `code_prior`: the weight of the regulariser of that name; `plateau`: end a stage early
+    when held-out images are no longer approached.
     """
     from minegan_zoo.builtin.strategies import MineGAN
 
-    return MineGAN(mine_share, select_steps, miner_lr, source_lr, critic_lr, plateau, _code_priors(code_prior))
+    return MineGAN(
+        mine_share, select_steps, miner_lr, finetune_miner_lr, source_lr, critic_lr, plateau, _code_priors(code_prior)
+    )  # fmt: skip
 
 
 def minegan_plus_plus(
     *,
     share: float = 0.5,
     probes: int = 128,
-    mine_share: float = 0.1,
+    mine_share: float = 0.03,
     select_steps: int = 100,
-    miner_lr: float = 5e-4,
+    miner_lr: float = 2e-3,
+    finetune_miner_lr: float = 5e-4,
     source_lr: float = 2e-3,
     critic_lr: float = 2e-3,
     code_prior: float = 1.0,
@@ -48,7 +53,8 @@ def minegan_plus_plus(
     from minegan_zoo.builtin.strategies import MineGANPlusPlus
 
     return MineGANPlusPlus(
-        mine_share, select_steps, miner_lr, source_lr, critic_lr, plateau, _code_priors(code_prior), share, probes
+        mine_share, select_steps, miner_lr, finetune_miner_lr, source_lr, critic_lr, plateau, _code_priors(code_prior),
+        share, probes,
     )  # fmt: skip
 
 

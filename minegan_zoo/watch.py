@@ -139,8 +139,8 @@ def warnings(facts: Mapping[str, float], start: Mapping[str, float] | None = Non
     if diversity < min(COLLAPSED, WORSE * diversity_before):
         found.append(
             f"diversity collapsed: samples differ {diversity:.2f} times as much from each other as the "
-            "target's images do. Take fewer steps, lower strategy.miner_lr and strategy.source_lr, add --augmentation "
-            "ada or diffaugment if there is none, or try another --objective"
+            "target's images do. Take fewer steps, lower the strategy's learning rates (its options in _lr), add "
+            "--augmentation ada or diffaugment if there is none, or try another --objective"
         )
     elif diversity < COLLAPSED:
         found.append(

@@ -53,7 +53,8 @@ def test_checking_converts_what_is_given_and_fills_in_what_is_not() -> None:
     assert checked.miner == Choice("mlp", {"width": 32, "depth": 3, "skip": True, "num_classes": 0})
     assert checked.strategy.options["mine_share"] == 0.25
     assert set(checked.strategy.options) == {
-        "mine_share", "select_steps", "miner_lr", "source_lr", "critic_lr", "code_prior", "plateau",
+        "mine_share", "select_steps", "miner_lr", "finetune_miner_lr", "source_lr", "critic_lr", "code_prior",
+        "plateau",
     }  # fmt: skip
     assert checked.checked() == checked
     assert dataclasses.replace(SIMPLE, steps="20").checked().steps == 20  # type: ignore[arg-type]

@@ -245,12 +245,12 @@ def test_of_several_sources_a_short_run_mines_for_longer(name: str) -> None:
     one, several = strategies.create(name), strategies.create(name)
     one.for_sources(1)
     several.for_sources(3)
-    assert [steps_of(one, steps)["mine"] for steps in (40, 400, 4000)] == [4, 40, 400]
-    assert [steps_of(several, steps)["mine"] for steps in (40, 400, 4000)] == [10, 100, 400]
+    assert [steps_of(one, steps)["mine"] for steps in (40, 400, 4000)] == [1, 12, 120]
+    assert [steps_of(several, steps)["mine"] for steps in (40, 400, 4000)] == [10, 100, 120]
     assert sum(steps_of(several, 400).values()) == 400
     as_told = strategies.create(name, select_steps=0)
     as_told.for_sources(3)
-    assert steps_of(as_told, 400)["mine"] == 40
+    assert steps_of(as_told, 400)["mine"] == 12
     with pytest.raises(MineganError, match="select_steps must be at least 0, not -1"):
         strategies.create(name, select_steps=-1)
 
@@ -262,7 +262,15 @@ def test_a_run_tells_its_strategy_how_many_sources_there_are() -> None:
 
     assert RunConfig.selector == Choice("partition")
     assert mining("biggan.tiny", "progan.tiny") == 10
-    assert mining("biggan.tiny") == 4
+    assert mining("biggan.tiny") == 1
+
+
+@pytest.mark.parametrize("name", ["minegan", "minegan++"])
+def test_miners_slow_down_once_the_sources_move(name: str) -> None:
+    rates = {"miner_lr": 3e-3, "finetune_miner_lr": 1e-3, "source_lr": 2e-3, "critic_lr": 4e-3}
+    mine, finetune = strategies.create(name, **rates).stages(100)
+    assert mine.train == {"critic": 4e-3, "miners": 3e-3}
+    assert finetune.train == {"critic": 4e-3, "miners": 1e-3, "sources": 2e-3}
 
 
 @pytest.mark.parametrize("name", ["minegan", "minegan++"])

@@ -26,6 +26,9 @@ class MineGAN(Strategy):
     select_steps: int
     """Of several sources mining takes at least so many steps, or a quarter of all; 0: `mine_share` rules."""
     miner_lr: float
+    """While mining."""
+    finetune_miner_lr: float
+    """From then on: lower, for miners that went on as fast would follow sources that move themselves."""
     source_lr: float
     critic_lr: float
     plateau: bool
@@ -57,14 +60,12 @@ class MineGAN(Strategy):
     def stages(self, steps: int) -> tuple[Stage, ...]:
         mining = self._mining(steps)
         until = Plateau() if self.plateau else None
-        rates = {"critic": self.critic_lr, "miners": self.miner_lr}
+        mine = {"critic": self.critic_lr, "miners": self.miner_lr}
+        finetune = {"critic": self.critic_lr, "miners": self.finetune_miner_lr, "sources": self.source_lr}
         return (
-            Stage("mine", mining, rates, until, self.regularisers()),
-            Stage(
-                "finetune", steps - mining, rates | {"sources": self.source_lr}, until, self.regularisers(),
-                select=False,
-            ),
-        )  # fmt: skip
+            Stage("mine", mining, mine, until, self.regularisers()),
+            Stage("finetune", steps - mining, finetune, until, self.regularisers(), select=False),
+        )
 
 
 @dataclass
