@@ -85,7 +85,7 @@ def assemble(
     device_of(config.device)
     notes: list[str] = []
     torch.manual_seed(config.seed)
-    sources = _open(config) if sources is None else [copy.deepcopy(source) for source in sources]
+    sources = _open_sources(config) if sources is None else [copy.deepcopy(source) for source in sources]
     if not sources:
         raise MineganError("name at least one source (see: minegan-zoo list generators)")
     given = config.target if target is None else target
@@ -129,7 +129,7 @@ def assemble(
     return Assembly(resolved, model, method, images, held_out, tested, steps, tuple(notes))
 
 
-def _open(config: RunConfig) -> list[GeneratorSource]:
+def _open_sources(config: RunConfig) -> list[GeneratorSource]:
     """The sources that the configuration names; a mined model among them gives all of its own."""
     opened = [open_any(choice.name, choice.weights, **choice.options) for choice in config.sources]
     return [source for group in opened for source in group]
@@ -163,7 +163,10 @@ def _choose_strategy(config: RunConfig, notes: list[str]) -> tuple[RunConfig, St
 def _build_model(
     config: RunConfig, images: ImageSet, sources: Sequence[GeneratorSource], adopted: int | None, strategy: Strategy
 ) -> tuple[MinedGAN, Critic]:
-    """Critic, miners and selector, new; the model has them and the sources."""
+    """Critic, miners and selector, new; the model has them and the sources.
+
+    Raises MineganError for labels that neither a miner nor the source can take.
+    """
     noise_dim, num_classes = config.noise_dim or noise_dim_of(sources), len(images.class_names)
     critic = build_critic(config, sources, adopted, images.image, num_classes, strategy.mines)
     known = {count for count in (critic.num_classes, *(source.num_classes for source in sources)) if count}

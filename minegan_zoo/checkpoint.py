@@ -22,7 +22,7 @@ from minegan_zoo.atomic import written_aside
 from minegan_zoo.contracts import MineganError
 
 SCHEMA = 2
-TOO_FAST = "Lower the strategy's learning rates (its options that end in _lr) or choose another objective"
+TOO_FAST = "Lower the strategy's learning rates (its options in _lr) or choose another objective"
 """What to do when numbers became non-finite."""
 
 

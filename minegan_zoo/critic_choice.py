@@ -74,7 +74,7 @@ def build_critic(
     mines: bool,
 ) -> Critic:
     """`num_classes`: the target's; `mines`: a miner makes the codes, so classes of the source mean nothing."""
-    if adopted is not None:  # a miner's classes are the target's, whatever the source's own are
+    if adopted is not None:
         return adopt_critic(sources[adopted], image, num_classes if mines else 0)
     critic: Critic = registry.critics.create(config.critic.name, image, num_classes, **config.critic.options)
     return critic

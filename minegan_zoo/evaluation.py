@@ -119,7 +119,7 @@ def evaluate(
     lpips = load_extractor(LPIPS, device) if any(metric.lpips for metric in wanted.values()) else None
     chosen_classes = _class_indices(classes, network) if any(metric.classes for metric in wanted.values()) else ()
     chunks = draw_uint8(model, count, seed, real.image)
-    evidence = _look(chunks, real, train, network, lpips, seed=seed, classes=chosen_classes)
+    evidence = _gather(chunks, real, train, network, lpips, seed=seed, classes=chosen_classes)
 
     records = {}
     for name, metric in wanted.items():
@@ -155,7 +155,7 @@ def _count(model: Sampler | Tensor, real: ImageSet) -> int:
     return len(model) if isinstance(model, Tensor) else max(1000, len(real))
 
 
-def _look(
+def _gather(
     chunks: Iterable[Tensor],
     real: ImageSet,
     train: ImageSet | None,

@@ -21,16 +21,23 @@ def minegan(
 ) -> Strategy:
     """Mine with frozen sources, then finetune sources and miners together.
 
-    `mine_share`: of the steps, for mining; from then on miners learn at `finetune_miner_lr`; `select_steps`: of several
-    sources, mine for so many steps at least, or for a quarter of all, until it is clear which of them fit (0: for
-    `mine_share`, as with one); `code_prior`: the weight of the regulariser of that name; `plateau`: end a stage early
-    when held-out images are no longer approached.
+    `mine_share`: of the steps, for mining, where miners learn at `miner_lr`, and from then on at `finetune_miner_lr`;
+    `select_steps`: of several sources, mine for so many steps at least, or for a quarter of all, until it is clear
+    which of them fit (0: for `mine_share`, as with one); `code_prior`: the weight of the regulariser of that name;
+    `plateau`: end a stage (finetuning, mostly: mining is short) early when held-out images are no longer approached.
     """
     from minegan_zoo.builtin.strategies import MineGAN
 
     return MineGAN(
-        mine_share, select_steps, miner_lr, finetune_miner_lr, source_lr, critic_lr, plateau, _code_priors(code_prior)
-    )  # fmt: skip
+        mine_share=mine_share,
+        select_steps=select_steps,
+        miner_lr=miner_lr,
+        finetune_miner_lr=finetune_miner_lr,
+        source_lr=source_lr,
+        critic_lr=critic_lr,
+        plateau=plateau,
+        regularisers=_code_priors(code_prior),
+    )
 
 
 def minegan_plus_plus(
@@ -53,9 +60,17 @@ def minegan_plus_plus(
     from minegan_zoo.builtin.strategies import MineGANPlusPlus
 
     return MineGANPlusPlus(
-        mine_share, select_steps, miner_lr, finetune_miner_lr, source_lr, critic_lr, plateau, _code_priors(code_prior),
-        share, probes,
-    )  # fmt: skip
+        mine_share=mine_share,
+        select_steps=select_steps,
+        miner_lr=miner_lr,
+        finetune_miner_lr=finetune_miner_lr,
+        source_lr=source_lr,
+        critic_lr=critic_lr,
+        plateau=plateau,
+        regularisers=_code_priors(code_prior),
+        share=share,
+        probes=probes,
+    )
 
 
 def minegan_noft(

@@ -275,7 +275,7 @@ def test_miners_slow_down_once_the_sources_move(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["minegan", "minegan++"])
 def test_a_run_too_short_to_select_says_so(name: str) -> None:
-    def told(steps: int, *sources: str, select_steps: int = 100, mine_share: float = 0.1) -> list[str]:
+    def told(steps: int, *sources: str, select_steps: int = 100, mine_share: float = 0.03) -> list[str]:
         strategy = Choice(name, {"select_steps": select_steps, "mine_share": mine_share})
         critic = Choice("conv")
         config = RunConfig(tuple(map(SourceChoice, sources)), IN_PYTHON, steps=steps, strategy=strategy, critic=critic)

@@ -152,7 +152,7 @@ def test_a_mined_model_is_a_source_of_the_next_run(tmp_path: Path) -> None:
 
 
 def test_a_non_finite_loss_stops_the_run_with_its_step_saved(tmp_path: Path) -> None:
-    with pytest.raises(mz.MineganError, match=r"non-finite at step \d+ .*Lower the learning rates"):
+    with pytest.raises(mz.MineganError, match=r"non-finite at step \d+ .*Lower the strategy's learning rates"):
         mine(tmp_path / "run", **{"miner_lr": 1e30, "critic_lr": 1e30})
     failed = load_state(tmp_path / "run" / "failed")
     assert failed is not None and failed["batch"]["u"].shape == (4, 32)

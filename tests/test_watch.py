@@ -153,7 +153,7 @@ def test_no_numbers_no_warnings() -> None:
         ({"memorisation": 0.62}, ["samples copy", "0.62", "held-out images", "strategy.source_lr", "ada"]),
         ({"memorisation_loo": 0.3}, ["samples copy", "0.30", "the other training images", "fewer steps"]),
         ({"near_copies": 0.45}, ["some samples copy", "45%", "minegan++"]),
-        ({"diversity": 0.3}, ["diversity collapsed", "0.30", "_lr"]),
+        ({"diversity": 0.3}, ["diversity collapsed", "0.30", "the strategy's learning rates (its options in _lr)"]),
         ({"critic_overfit": 0.8}, ["the critic overfits", "0.80", "ada", "strategy.critic_lr"]),
     ],
 )

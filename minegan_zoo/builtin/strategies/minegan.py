@@ -28,7 +28,7 @@ class MineGAN(Strategy):
     miner_lr: float
     """While mining."""
     finetune_miner_lr: float
-    """From then on: lower, for miners that went on as fast would follow sources that move themselves."""
+    """From then on; lower, as miners that stayed as fast would chase sources that move too."""
     source_lr: float
     critic_lr: float
     plateau: bool
