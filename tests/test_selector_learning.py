@@ -150,7 +150,9 @@ def test_mixture_settles_on_the_best_source_and_drops_the_rest_for_good() -> Non
 
 
 def test_by_default_mixture_settles_while_a_short_run_mines() -> None:
-    mining, _ = mz.strategies.create("minegan").stages(400)
+    strategy = mz.strategies.create("minegan")
+    strategy.for_sources(3)
+    mining, _ = strategy.stages(400)
     selector = mz.selectors.create("mixture", 3)
     play(selector, torch.tensor([0.0, 3.0, 0.0]), mining.steps)
     assert selector.probabilities()[1] > 0.9
