@@ -22,6 +22,7 @@ from minegan_zoo.devices import device_of
 from minegan_zoo.method import Method
 from minegan_zoo.mined_source import title_of
 from minegan_zoo.minegan import MinedGAN, Recipe
+from minegan_zoo.optimizers import check_rates
 from minegan_zoo.saved import build_miner, open_any, takes_classes
 from minegan_zoo.sources import (
     as_module,
@@ -106,6 +107,8 @@ def assemble(
     images, held_out = hold_out(images, config.training.hold_out, config.seed)
     if held_out is None and any(stage.until for stage in stages):
         notes.append("no target image is held out, so no rule can end a stage: each takes all of its steps")
+    for stage in stages:  # a later stage's too: nobody is to mine for hours and then be told
+        check_rates(stage, stage.train)
     model, critic = _build_model(config, images, sources, adopted, strategy)
     if type(strategy).prepare is Strategy.prepare:  # else parts may come that patterns name
         for stage in stages:

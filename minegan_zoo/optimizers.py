@@ -34,11 +34,8 @@ class StageOptimizers:
         A critic with a lazy penalty gets StyleGAN2's correction (appendix B): lr and betas for c = k / (k + 1).
         """
         rates: dict[nn.Parameter, float] = {}
+        check_rates(stage, train)
         for pattern, rate in train.items():
-            if not 0 <= rate < math.inf:
-                raise MineganError(
-                    f"the learning rate of {pattern!r} in stage {stage.name!r} must be at least 0, not {rate}"
-                )
             for parameters in match_groups(pattern, groups).values():
                 rates |= dict.fromkeys(parameters, rate)
         for named in groups.values():
@@ -69,6 +66,15 @@ class StageOptimizers:
         for name, optimizer in {"critic": self.critic, "miner": self.miner}.items():
             if optimizer is not None:
                 optimizer.load_state_dict(state[name])
+
+
+def check_rates(stage: Stage, train: Mapping[str, float]) -> None:
+    """Raises MineganError for a rate that is negative or not finite."""
+    for pattern, rate in train.items():
+        if not 0 <= rate < math.inf:
+            raise MineganError(
+                f"the learning rate of {pattern!r} in stage {stage.name!r} must be at least 0, not {rate}"
+            )
 
 
 def of_kept(train: Mapping[str, float], dropped: Collection[int]) -> dict[str, float]:

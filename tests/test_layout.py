@@ -68,7 +68,9 @@ IMPORTS = {
     "nearest_source": "contracts sources data neighbours modes samplers extractors",
     "devices": "contracts",
     "critic_choice": "contracts registry sources adoption config data devices nearest_source",
-    "assembly": "contracts registry method sources config data devices minegan mined_source critic_choice saved",
+    "assembly": (
+        "contracts registry method sources config data devices minegan mined_source critic_choice optimizers saved"
+    ),
     "shares": "contracts neighbours batches modes minegan",
     "selection": "contracts batches modes minegan shares",
     "steps": "contracts method sources draws processes batches optimizers minegan selection",

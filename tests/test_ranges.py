@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,11 +40,13 @@ def test_parts_refuse_values_out_of_range(
 
 
 @pytest.mark.parametrize("rate", [-1e-3, math.nan, math.inf])
-def test_a_learning_rate_is_a_number_from_zero_on(rate: float) -> None:
+@pytest.mark.parametrize(("option", "stage"), [("miner_lr", "mine"), ("finetune_miner_lr", "finetune")])
+def test_a_learning_rate_is_a_number_from_zero_on(option: str, stage: str, rate: float, tmp_path: Path) -> None:
     images = torch.zeros(4, 3, 16, 16, dtype=torch.uint8)
-    options = {"miner_lr": rate, "training.fid_samples": 0, "critic.width": 8}
-    with pytest.raises(MineganError, match=r"learning rate of 'miners' in stage 'mine' must be at least 0"):
-        mz.mine("progan.tiny", images, critic="conv", steps=2, batch=2, options=options)
+    options = {option: rate, "training.fid_samples": 0, "critic.width": 8}
+    with pytest.raises(MineganError, match=rf"learning rate of 'miners' in stage '{stage}' must be at least 0"):
+        mz.mine("progan.tiny", images, critic="conv", steps=2, batch=2, options=options, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()  # told before anything is trained
 
 
 def test_settings_that_are_no_number_are_refused() -> None:
