@@ -126,6 +126,8 @@ def _run(name: str, protocol: Protocol, places: Places, arguments: argparse.Name
 
     specs = _chosen(protocol.specs(read_rates(places)), arguments.only)
     missing = [spec for spec in specs if not is_done(spec, protocol, places)]
+    if not missing:
+        print("every row is there")
     failed = _carry_out(name, protocol, places, missing, arguments.jobs)
     _show(protocol, places)
     return failed
@@ -229,6 +231,7 @@ def _show(protocol: Protocol, places: Places) -> None:
     for bar in bars:
         if bar.reached is not None:
             print(bar)
+    print(f"{sum(bar.reached is True for bar in bars)} of {len(bars)} bars are reached")
     if waiting := sum(bar.reached is None for bar in bars):
         why = "rows of theirs are not there, or what they are measured by is zero or less"
         print(f"{waiting} of {len(bars)} bars have no number: {why}")
