@@ -6,6 +6,7 @@ import dataclasses
 import gzip
 import itertools
 import json
+import shutil
 import signal
 import struct
 import sys
@@ -27,7 +28,7 @@ from benchmarks.quality.jobs import Job, run_jobs
 from benchmarks.quality.measuring import Together, class_indices
 from benchmarks.quality.page import write_page
 from benchmarks.quality.performing import is_done, perform, result_path
-from benchmarks.quality.places import Places
+from benchmarks.quality.places import RESULTS, Places
 from benchmarks.quality.protocol import OWN, PROTOCOLS, RIVALS, TASKS, Block, Protocol, Spec
 from benchmarks.quality.results import read_results
 from benchmarks.quality.sources import Recipe, is_made, make
@@ -273,6 +274,19 @@ def test_missing_data_is_said_before_anything_is_run(tmp_path: Path, monkeypatch
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     with pytest.raises(SystemExit, match=r"no MNIST under .* holds MNIST/raw \(no network\)"):
         main()
+
+
+def test_what_is_committed_says_how_many_bars_are_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = shutil.copytree(RESULTS, tmp_path / "results")
+    monkeypatch.setattr(sys, "argv", ["quality", "page", "--results", str(results)])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    main()
+    lines = capsys.readouterr().out.splitlines()
+    verdicts = [line.split()[0] for line in lines if line.startswith(("yes ", "NO "))]
+    assert f"{verdicts.count('yes')} of {len(verdicts)} bars are reached" in lines
+    assert len(verdicts) > 50 and lines[-1] == f"the page: {results / 'index.html'}"
 
 
 def test_a_failing_job_loses_no_other(tmp_path: Path) -> None:

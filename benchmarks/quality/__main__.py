@@ -231,7 +231,7 @@ def _show(protocol: Protocol, places: Places) -> None:
     for bar in bars:
         if bar.reached is not None:
             print(bar)
-    print(f"{sum(bar.reached is True for bar in bars)} of {len(bars)} bars are reached")
+    print(f"{sum(bar.holds is True for bar in bars)} of {len(bars)} bars are reached")
     if waiting := sum(bar.reached is None for bar in bars):
         why = "rows of theirs are not there, or what they are measured by is zero or less"
         print(f"{waiting} of {len(bars)} bars have no number: {why}")
