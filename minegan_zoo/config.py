@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from minegan_zoo import registry
 from minegan_zoo.contracts import MineganError
-from minegan_zoo.options import convert, describe_type
+from minegan_zoo.options import convert, describe_type, did_you_mean
 from minegan_zoo.settings import Choice, SourceChoice, Training
 
 PARTS = ("strategy", "miner", "selector", "critic", "objective", "augmentation")
@@ -249,7 +249,8 @@ def _read_table(what: str, value: Any, kind: type, origin: str) -> dict[str, Any
 def _set_training(training: Training, name: str, value: Any) -> Training:
     hints = typing.get_type_hints(Training)
     if name not in hints:
-        raise MineganError(f"training has no option {name!r}; its options: {', '.join(hints)}")
+        valid = ", ".join(hints)
+        raise MineganError(f"training has no option {name!r}; its options: {valid}.{did_you_mean(name, hints)}")
     hint = hints[name]
     try:
         changed: dict[str, Any] = {name: convert(value, hint)}

@@ -5,10 +5,11 @@ May import contracts only.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Union
 
@@ -47,13 +48,19 @@ def check_options(build: Callable[..., Any], given: Mapping[str, Any], whose: st
     for name, value in given.items():
         if name not in known:
             valid = "; ".join(map(str, known.values())) or "none"
-            raise MineganError(f"{whose} has no option {name!r}. Its options: {valid}.")
+            raise MineganError(f"{whose} has no option {name!r}. Its options: {valid}.{did_you_mean(name, known)}")
         try:
             checked[name] = convert(value, known[name].type)
         except ValueError:
             expected = describe_type(known[name].type)
             raise MineganError(f"option {name!r} of {whose} must be {expected}, not {value!r}.") from None
     return checked
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question to end an error with, about what `name` may have been meant to be; "" where nothing is like it."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
 
 
 def describe_type(hint: Any) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import os
 import signal
 import sys
 from collections.abc import Collection, Iterable, Sequence
@@ -37,6 +38,9 @@ def main() -> None:
         _carry_out_command(_parse())
     except MineganError as error:
         sys.exit(f"error: {error}")
+    except BrokenPipeError:  # whoever reads this has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or it fails again on its way out
+        sys.exit(1)
     except KeyboardInterrupt:
         print("stopped: the same command goes on from here", file=sys.stderr)
         sys.exit(130)
@@ -88,7 +92,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, help="pretrained sources (in the library's cache folder)")
     parser.add_argument("--results", type=Path, help="JSON, sheets, page (the project's); another folder repeats all")
     parser.add_argument("--work", type=Path, default=Path("runs/quality"), help="runs under way, logs (runs/quality)")
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
 
 
 def _at_least_one(text: str) -> int:
@@ -209,12 +213,15 @@ def _fid(spec: Spec, places: Places) -> str:
 
 
 def _one(protocol: Protocol, places: Places, names: list[str]) -> None:
-    from .performing import perform
+    from .performing import is_done, perform, result_path
     from .tuning import read_rates, tuning_specs
 
     known = {spec.name: spec for spec in [*protocol.specs(read_rates(places)), *tuning_specs(protocol)]}
     for name in _known(names, known, "row"):
-        perform(known[name], protocol, places)
+        if is_done(known[name], protocol, places):
+            print(f"{name} is there: delete {result_path(known[name], places)} to carry it out again")
+        else:
+            perform(known[name], protocol, places)
 
 
 def _show(protocol: Protocol, places: Places) -> None:
