@@ -7,7 +7,10 @@ from typing import Any
 
 from minegan_zoo.settings import Choice
 
-ARROWS = {"fid": "↓", "kid": "↓", "precision": "↑", "recall": "↑"}
+ARROWS = {
+    **dict.fromkeys(("fid", "kid"), "↓"),
+    **dict.fromkeys(("precision", "recall", "density", "coverage", "class_accuracy", "authenticity"), "↑"),
+}
 """Where better values lie."""
 
 
@@ -24,7 +27,7 @@ def sentence(text: str) -> str:
 def metric_title(name: str) -> str:
     """`fid_train` as people write it."""
     base, separator, _ = name.partition("_train")
-    written = base.upper() if base in ("fid", "kid") else base
+    written = base.upper() if base in ("fid", "kid") else base.replace("_", " ")
     return f"{written} on training images" if separator else written
 
 
