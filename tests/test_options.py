@@ -163,7 +163,8 @@ def test_checked_options_are_converted_and_only_those_given_are_there() -> None:
 def test_an_unknown_option_lists_the_valid_ones() -> None:
     with pytest.raises(MineganError) as error:
         check_options(build, {"widht": 3}, "critic 'conv'")
-    for words in ("critic 'conv' has no option 'widht'", "width: int = 64", "noise: 'const' | 'random' = 'const'", "mean 'width'?"):
+    choices = "noise: 'const' | 'random' = 'const'"
+    for words in ("critic 'conv' has no option 'widht'", "width: int = 64", choices, "Did you mean 'width'?"):
         assert words in str(error.value)
     with pytest.raises(MineganError, match="Its options: none"):
         check_options(lambda weights: None, {"width": 3}, "a bare one")
