@@ -87,7 +87,10 @@ def test_random_timm_networks_are_the_same_every_time_and_leave_the_random_state
     assert load_extractor("timm-random:test_resnet").sha256 != first.sha256
 
 
-@pytest.mark.parametrize("name", [BUNDLED, "timm:test_efficientnet", "timm:test_vit"])
+DISTILLED = "timm:deit_tiny_distilled_patch16_224"  # two heads, whose mean is its answer
+
+
+@pytest.mark.parametrize("name", [BUNDLED, "timm:test_efficientnet", "timm:test_vit", DISTILLED])
 def test_logits_are_the_whole_networks(name: str, drawn: None) -> None:
     extractor = load_extractor(name, logits=True)
     images = pixels(3, 0, 3, extractor.network.size)  # as large as it sees them

@@ -50,9 +50,10 @@ class SmallFeatures(nn.Module):
 class BundledExtractor(Network):
     """uint8 (n, 1 or 3, H, W) -> 64 features."""
 
-    filter, size = "torch bilinear antialiased", 32
+    filter, size = "grey by ITU-R 601, torch bilinear antialiased", 32
     class_names = CLASSES
     classifies = takes_grey = True
+    sees_colour = False
 
     def build(self, name: str, size: int | None) -> None:
         from safetensors.torch import load
@@ -73,6 +74,6 @@ class BundledExtractor(Network):
         features: Tensor = self.inner(grey)
         return features
 
-    def classify(self, features: Tensor) -> Tensor:
-        logits: Tensor = self.inner.head(features)
-        return logits
+    def classify(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.embed(images)
+        return features, self.inner.head(features)

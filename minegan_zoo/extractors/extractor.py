@@ -44,6 +44,7 @@ class Extractor:
     device: torch.device
     class_names: tuple[str, ...] = ()
     """Of the logits, where they are known."""
+    sees_colour: bool = True
 
     def features(self, images: Tensor, batch: int | None = None) -> Tensor:
         """uint8 (n, C, H, W) -> float32 (n, d) on the CPU. Grey becomes RGB where the network wants that."""
@@ -58,9 +59,21 @@ class Extractor:
         found = []
         with torch.autocast(self.device.type, enabled=False):  # a training step's precision is no metric's
             for rows in images.split(batch or (self.network.batch if own else 64)):
-                found.append([layer.float().cpu() for layer in self.network(rows.to(self.device))])
+                found.append([layer.float().cpu() for layer in self._run(rows.to(self.device))])
                 self._check_size(found[0], len(images))
         return tuple(torch.cat(layer) for layer in zip(*found, strict=True))
+
+    def _run(self, images: Tensor) -> Sequence[Tensor]:
+        """The network's layers; MineganError where it cannot take images of the size that was asked for."""
+        try:
+            found: Sequence[Tensor] = self.network(images)
+        except (RuntimeError, AssertionError) as error:
+            if isinstance(error, torch.OutOfMemoryError) or "@" not in self.name:
+                raise
+            raise MineganError(
+                f"{self.name} cannot look at images of that size ({error}): leave out the size"
+            ) from error
+        return found
 
     def _check_size(self, layers: Sequence[Tensor], count: int) -> None:
         needed = 4 * count * sum(layer[0].numel() for layer in layers)
@@ -85,7 +98,10 @@ def load_extractor(
     too. Raises MineganError for an unknown name, and where weights, logits or the device cannot be had.
     """
     name = name or BUNDLED
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    try:
+        place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        raise MineganError(f"there is no device {device!r}: cpu or cuda") from error
     if place.type == "cuda" and not torch.cuda.is_available():
         raise MineganError("no CUDA device is there: leave the device out, or set it to cpu")
     register_extractors(name)
@@ -99,6 +115,8 @@ def load_extractor(
         raise MineganError(f"{name} is no classifier: it has no logits; use another extractor, or no class metrics")
     try:
         network = create_feature_extractor(name, layers, cuda=False, verbose=False)
+    except AssertionError as error:  # of a network that is built for one size
+        raise MineganError(f"{name} cannot be built ({error}): take another size, or leave it out") from error
     except (OSError, RuntimeError, NotImplementedError) as error:
         raise MineganError(
             f"the weights of extractor {name} cannot be had: {error}; they come at its first use, so use it once "
@@ -112,6 +130,7 @@ def load_extractor(
         resize=network.resize if own else f"as torch-fidelity's {name}",
         device=place,
         class_names=network.class_names if own else (),
+        sees_colour=network.sees_colour if own else True,
     )
 
 

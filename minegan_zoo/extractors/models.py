@@ -47,16 +47,18 @@ class TimmExtractor(Network):
         self.register_buffer("std", torch.tensor(config["std"])[:, None, None], persistent=False)
 
     def embed(self, images: Tensor) -> Tensor:
+        features: Tensor = self.inner.forward_head(self._maps(images), pre_logits=True)
+        return features
+
+    def classify(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        maps = self._maps(images)
+        return self.inner.forward_head(maps, pre_logits=True), self.inner.forward_head(maps)
+
+    def _maps(self, images: Tensor) -> Any:
         pixels = images.float() / 255
         if pixels.shape[2:] != (self.size, self.size):
             pixels = F.interpolate(pixels, (self.size, self.size), mode="bicubic", antialias=True).clamp(0, 1)
-        maps = self.inner.forward_features((pixels - self.mean) / self.std)
-        features: Tensor = self.inner.forward_head(maps, pre_logits=True)
-        return features
-
-    def classify(self, features: Tensor) -> Tensor:
-        logits: Tensor = self.inner.get_classifier()(features)
-        return logits
+        return self.inner.forward_features((pixels - self.mean) / self.std)
 
 
 class LpipsExtractor(Network):

@@ -27,6 +27,7 @@ class Network(FeatureExtractorBase):
     classifies = False
     takes_grey = False
     """Whether images may also be (n, 1, H, W)."""
+    sees_colour = True
     batch = 64
 
     def __init__(self, name: str, features_list: list[str], **torch_fidelity_settings: Any) -> None:
@@ -47,8 +48,8 @@ class Network(FeatureExtractorBase):
     def embed(self, images: Tensor) -> Tensor:
         """uint8 -> (n, d)."""
 
-    def classify(self, features: Tensor) -> Tensor:
-        """(n, d) -> (n, classes)."""
+    def classify(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 -> features (n, d) and logits (n, classes)."""
         raise NotImplementedError
 
     @property
@@ -56,10 +57,10 @@ class Network(FeatureExtractorBase):
         return f"{self.filter} to {self.size}"
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        found = {FEATURES: self.embed(images)}
-        if LOGITS in self.features_list:
-            found[LOGITS] = self.classify(found[FEATURES])
-        return tuple(found[layer] for layer in self.features_list)
+        found = (
+            dict(zip((FEATURES, LOGITS), self.classify(images), strict=True)) if LOGITS in self.features_list else {}
+        )
+        return tuple(found[layer] if found else self.embed(images) for layer in self.features_list)
 
     @staticmethod
     def get_provided_features_list() -> tuple[str, ...]:
