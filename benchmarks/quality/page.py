@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -21,8 +22,8 @@ from .results import SECOND, WHOLE, Cell, Results
 from .tuning import read_summary
 
 PAGE = "index.html"
-LOWER, HIGHER = ("fid", "kid"), ("precision", "recall", "density", "coverage", "class_accuracy")
-"""Metrics of which less is better, and more; of the others, neither: they warn."""
+LOWER, HIGHER = ("fid", "kid"), ("precision", "recall", "coverage", "class_accuracy")
+"""Metrics of which less is better, and more; of the others, neither: they warn, or are best at real images' value."""
 
 
 @dataclass(frozen=True)
@@ -209,9 +210,14 @@ def _measured(results: Results) -> list[dict[str, Any]]:
         return []
     keys = ("extractor", "extractor_sha256", "resize", "quantisation", "fake_count", "device", "dtype")
     spaces = results.found[-1].raw["spaces"]
+    nothing = {hashlib.sha256().hexdigest(): "none: it has no weights"}
     return [
-        {key: space["shared"][key] for key in keys}
-        | {"tools": dict(Counter(record["tool"] for record in space["metrics"].values() if "tool" in record))}
+        {key: nothing.get(space["shared"][key], space["shared"][key]) for key in keys}
+        | {
+            "tools": dict(
+                Counter(record.get("tool", space["shared"].get("tool")) for record in space["metrics"].values())
+            )
+        }
         for space in spaces
     ]
 
