@@ -20,8 +20,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from minegan_zoo.contracts import ImageSpec
-from minegan_zoo.data import load_images, to_float
+from minegan_zoo.data import load_images
 from minegan_zoo.extractors import SmallFeatures
+from minegan_zoo.pixels import to_float
 
 SEED = 0
 BATCH = 128

@@ -1,4 +1,4 @@
-"""Batches of target images, drawn by the run's own random numbers. May import data."""
+"""Batches of target images, drawn by the run's own random numbers. May import pixels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Generator, Tensor
 
-from minegan_zoo.data import to_float
+from minegan_zoo.pixels import to_float
 
 
 @dataclass(frozen=True)

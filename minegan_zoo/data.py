@@ -1,6 +1,6 @@
 """Images of any kind and size brought to one form: a checked set of square uint8 pixels.
 
-Imports contracts and the three files that list pictures; torch and PIL inside functions.
+Imports contracts, pixels and the three files that list pictures; torch and PIL inside functions.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from minegan_zoo.contracts import ImageSpec, MineganError
 from minegan_zoo.picture_files import list_album, path_album
 from minegan_zoo.pictures import Album, Picture, SkippedFile, tensor_album
+from minegan_zoo.pixels import canonical
 from minegan_zoo.public_datasets import hf_album, torchvision_album
 
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ LEAST_TO_SPLIT = 20
 """With fewer images every one is needed for training."""
 LEAST_HELD_OUT = 5
 """With fewer a kernel distance says nothing."""
-
-FAR = 10.0
-"""No image in [-1, 1] has a value beyond it, and all but black ones in [0, 255] do."""
 
 UNREADABLE = (
     OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, AttributeError, RuntimeError,
@@ -70,10 +68,29 @@ class ImageSet:
     def image(self) -> ImageSpec:
         return ImageSpec(self.images.shape[1], self.images.shape[3])
 
+    @property
+    def form(self) -> str:
+        """ "CxR", with which every digest of an image begins."""
+        return f"{self.image.channels}x{self.image.resolution}"
+
+    def digests(self) -> list[str]:
+        """`CxR:sha256` of each image, in order."""
+        return [f"{self.form}:{hashlib.sha256(row.numpy().tobytes()).hexdigest()}" for row in self.images]
+
     def image_digests(self) -> frozenset[str]:
-        """One `CxR:sha256` an image: proves that two sets prepared to the same form share no image."""
-        form = f"{self.image.channels}x{self.image.resolution}"
-        return frozenset(f"{form}:{hashlib.sha256(row.numpy().tobytes()).hexdigest()}" for row in self.images)
+        """The same, each once: proves that two sets prepared to the same form share no image."""
+        return frozenset(self.digests())
+
+    def subset(self, rows: Sequence[int]) -> ImageSet:
+        """Some of the images, in the order of `rows`."""
+        pixels = self.images[list(rows)]
+        return replace(
+            self,
+            images=pixels,
+            labels=None if self.labels is None else self.labels[list(rows)],
+            names=tuple(self.names[row] for row in rows),
+            digest=hashlib.sha256(pixels.numpy().tobytes()).hexdigest(),
+        )
 
 
 def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet | None]:
@@ -93,39 +110,7 @@ def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, Image
     first = {digest: i for i, digest in enumerate(digests) if digest in chosen}
     if not kept:
         return images, None
-    return _subset(images, kept), _subset(images, sorted(first.values()))
-
-
-def _subset(images: ImageSet, rows: list[int]) -> ImageSet:
-    pixels = images.images[rows]
-    return replace(
-        images,
-        images=pixels,
-        labels=None if images.labels is None else images.labels[rows],
-        names=tuple(images.names[row] for row in rows),
-        digest=hashlib.sha256(pixels.numpy().tobytes()).hexdigest(),
-    )
-
-
-def to_float(images: Tensor) -> Tensor:
-    """uint8 -> float32 in [-1, 1]."""
-    return images.float() / 127.5 - 1
-
-
-def to_uint8(images: Tensor) -> Tensor:
-    """Float, clamped to [-1, 1] -> uint8, to the nearest; the exact inverse of `to_float`."""
-    import torch
-
-    return ((images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-
-
-def canonical(images: Tensor) -> Tensor:
-    """Somebody's images, uint8 or float in [-1, 1] -> uint8; MineganError for floats that are in another range."""
-    if not images.is_floating_point():
-        return images
-    if images.numel() and (reach := float(images.detach().abs().max())) > FAR:
-        raise MineganError(f"float images are in [-1, 1], and these reach {reach:.4g}: give those in 0 to 255 as uint8")
-    return to_uint8(images)
+    return images.subset(kept), images.subset(sorted(first.values()))
 
 
 def load_images(

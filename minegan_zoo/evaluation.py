@@ -1,6 +1,6 @@
 """Model -> samples -> features -> records: every number says how it was measured, and whether training saw its images.
 
-May import contracts, data, minegan, samplers, metrics and extractors.
+May import contracts, data, minegan, mined_source, overlap, records, run_folder, samplers, metrics and extractors.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ import dataclasses
 import difflib
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -20,55 +19,18 @@ from torch import Tensor
 from minegan_zoo.contracts import GeneratorSource, MineganError
 from minegan_zoo.data import ImageSet, load_images
 from minegan_zoo.metrics import METRICS, Evidence, Metric
+from minegan_zoo.mined_source import title_of
 from minegan_zoo.minegan import MinedGAN
+from minegan_zoo.overlap import Overlap, find_overlap
+from minegan_zoo.records import MetricRecord
+from minegan_zoo.run_folder import CONFIG
 from minegan_zoo.samplers import Sampler, SourceSampler, draw_uint8, image_of
+from minegan_zoo.sources import as_module
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from minegan_zoo.extractors import Extractor
-
-
-@dataclass(frozen=True)
-class MetricRecord:
-    """One number, and all that is needed to measure it again."""
-
-    metric: str
-    """`fid_train` and the like where any real image was trained on."""
-    value: float
-    std: float | None
-    """Over the metric's own subsets."""
-    tool: str
-    settings: Mapping[str, float]
-    extractor: str
-    extractor_sha256: str
-    resize: str
-    """First of the real images, then of both for the extractor."""
-    quantisation: str
-    real_name: str
-    real_digest: str
-    real_count: int
-    fake_count: int
-    trained_on: int | None
-    """How many of the real images are among the training images, pixel for pixel; None where nobody said which those
-    are."""
-    seed: int
-    """Of the samples and of the metric's subsets."""
-    device: str
-    training_count: int = 0
-    """Different training images that the real ones were compared with."""
-    training_digest: str | None = None
-    """sha256 over those images' digests, sorted."""
-    classes: str = ""
-    """Those asked for, where the metric is about classes."""
-    checkpoint: str = ""
-    """Which weights these are, in the words of who measured: "last, averaged"."""
-    dtype: str = "float32"
-    """Of the features."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON values."""
-        return dataclasses.asdict(self)
 
 
 def evaluate(
@@ -100,16 +62,16 @@ def evaluate(
     """
     from minegan_zoo.extractors import LPIPS, load_extractor
 
-    if isinstance(model, str | Path):
-        raise MineganError(f"evaluate takes a model, not a path: give minegan_zoo.MinedGAN.load({str(model)!r})")
+    _check_call(model, images, metrics, samples, seed)
     wanted = _chosen(metrics)
-    remembered = model.trained_on if isinstance(model, MinedGAN) else frozenset()
+    named = _identity(model)
+    remembered = model.trained_on if isinstance(model, MinedGAN | GeneratorSource) else frozenset[str]()
     model = SourceSampler(model) if isinstance(model, GeneratorSource) else model
     real = load_images(images, image_of(model, seed))
     train = None if training is None else load_images(training, real.image)
-    digests = training_digests | remembered | (train.image_digests() if train else frozenset())
-    trained_on = _overlap(real, digests, allow_training)
-    _check_needs(wanted, train, trained_on)
+    overlap = find_overlap(real, train, remembered, training_digests)
+    _refuse(real, overlap, allow_training)
+    _check_needs(wanted, overlap)
     count = _count(model, real) if samples is None else samples
     if min(count, len(real)) < 2:
         raise MineganError(
@@ -119,12 +81,12 @@ def evaluate(
     lpips = load_extractor(LPIPS, device) if any(metric.lpips for metric in wanted.values()) else None
     chosen_classes = _class_indices(classes, network) if any(metric.classes for metric in wanted.values()) else ()
     chunks = draw_uint8(model, count, seed, real.image)
-    evidence = _gather(chunks, real, train, network, lpips, seed=seed, classes=chosen_classes)
+    evidence = _gather(chunks, real, overlap.training, network, lpips, seed=seed, classes=chosen_classes)
 
     records = {}
     for name, metric in wanted.items():
         score, used = metric.measure(evidence), lpips if metric.lpips and lpips else network
-        name = f"{name}_train" if trained_on and metric.judges_by_real else name
+        name = f"{name}_train" if overlap.shared and metric.judges_by_real else name
         records[name] = MetricRecord(
             metric=name,
             value=score.value,
@@ -139,15 +101,57 @@ def evaluate(
             real_digest=real.digest,
             real_count=len(real),
             fake_count=count,
-            trained_on=trained_on,
+            trained_on=overlap.shared,
             seed=seed,
             device=str(used.device),
-            training_count=len(digests),
-            training_digest=hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest() if digests else None,
-            classes=", ".join(map(str, classes)) if metric.classes else "",
-            checkpoint=checkpoint,
+            training_count=len(overlap.digests),
+            training_digest=_digest(sorted(overlap.digests)) if overlap.digests else None,
+            training_unchecked=overlap.unchecked,
+            training_left_out=overlap.left_out,
+            real_skipped=len(real.skipped),
+            classes=", ".join(_class_titles(chosen_classes, network)) if metric.classes else "",
+            model=named[0],
+            model_sha256=named[1],
+            checkpoint=checkpoint or named[2],
+            features=evidence.real.shape[1],
+            unseen="" if used.sees_colour or real.image.channels == 1 else "colour",
         )
     return records
+
+
+def _check_call(model: object, images: object, metrics: object, samples: object, seed: object) -> None:
+    """MineganError for what is of another kind than `evaluate` takes."""
+    if isinstance(model, str | Path):
+        raise MineganError(f"evaluate takes a model, not a path: give minegan_zoo.MinedGAN.load({str(model)!r})")
+    if not isinstance(model, Tensor | GeneratorSource | Sampler):
+        raise MineganError(
+            f"evaluate takes a model with sample(n, seed), a source or a tensor of images, not {type(model).__name__}"
+        )
+    if isinstance(images, str | Path) and (Path(images) / CONFIG).is_file():
+        raise MineganError(f"{images} is a run's folder, whose pictures are grids of samples: name a folder of images")
+    if isinstance(metrics, str) or not isinstance(metrics, Sequence):
+        raise MineganError(f"metrics must be a sequence of names, as ('fid', 'kid'), not {metrics!r}")
+    for name, value in (("samples", samples), ("seed", seed)):
+        if not isinstance(value, int) and not (name == "samples" and value is None):
+            raise MineganError(f"{name} must be a whole number, not {value!r}")
+
+
+def _identity(model: Sampler | GeneratorSource | Tensor) -> tuple[str, str, str]:
+    """What a record says of a model: its name, the sha256 of its tensors, and which weights these are."""
+    from minegan_zoo.extractors import tensors_digest
+
+    if isinstance(model, Tensor):
+        return "images", hashlib.sha256(model.detach().cpu().contiguous().numpy().tobytes()).hexdigest(), "none"
+    if isinstance(model, MinedGAN):
+        sources = ", ".join(map(title_of, model.sources))
+        return f"{type(model).__name__} of {sources}", tensors_digest(model), "last, averaged"
+    if isinstance(model, GeneratorSource):
+        return title_of(model), tensors_digest(as_module(model)), "as loaded"
+    return type(model).__name__, "", ""
+
+
+def _digest(texts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
 def _count(model: Sampler | Tensor, real: ImageSet) -> int:
@@ -199,24 +203,40 @@ class _Embedded:
 
 
 def _chosen(metrics: Sequence[str]) -> dict[str, Metric]:
-    if isinstance(metrics, str):
-        raise MineganError(f'metrics must be a sequence of names: ("{metrics}",)')
     for metric in metrics:
         if metric not in METRICS:
-            close = [name for name in METRICS if metric in name] or difflib.get_close_matches(metric, METRICS)
+            low = str(metric).lower()
+            close = [name for name in METRICS if low in name] or difflib.get_close_matches(low, METRICS)
             hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(METRICS)}"
+            if isinstance(metric, str) and all(part.strip() in METRICS for part in metric.split(",")):
+                hint = "give each name for itself (--metric may be repeated)"
             raise MineganError(f"no metric {metric!r}: {hint}")
     return {name: METRICS[name] for name in metrics}
 
 
-def _check_needs(wanted: Mapping[str, Metric], train: ImageSet | None, trained_on: int | None) -> None:
+def _check_needs(wanted: Mapping[str, Metric], overlap: Overlap) -> None:
     for name, metric in wanted.items():
-        if metric.train and train is None:
+        if metric.train and overlap.training is None:
             raise MineganError(f"{name} compares samples with the training images: give them as training= (--training)")
-        if metric.held_out and trained_on:
+        if metric.held_out and overlap.shared:
             raise MineganError(
-                f"{name} compares samples with held-out images, but {trained_on} of the real ones were trained on"
+                f"{name} compares samples with held-out images, but {overlap.shared} of the real ones were trained on"
             )
+
+
+def _refuse(real: ImageSet, overlap: Overlap, allow_training: bool) -> None:
+    """MineganError where real images were trained on, unless that is allowed."""
+    if overlap.shared and not allow_training:
+        raise MineganError(
+            f"{overlap.shared} of {len(real)} real images of {real.origin} were trained on: evaluate on others, or ask "
+            "for metrics on training images with allow_training=True (--allow-training): they are then named "
+            "fid_train and so on"
+        )
+
+
+def _class_titles(classes: Sequence[int], network: Extractor) -> list[str]:
+    names = network.class_names
+    return [f"{index} ({names[index]})" if index < len(names) else str(index) for index in classes]
 
 
 def _class_indices(classes: Sequence[str | int], network: Extractor) -> tuple[int, ...]:
@@ -233,21 +253,3 @@ def _class_indices(classes: Sequence[str | int], network: Extractor) -> tuple[in
             raise MineganError(f"{network.name} knows no class {each}; by name it knows {', '.join(known) or 'none'}")
         found.append(lower.index(each.lower()) if isinstance(each, str) else each)
     return tuple(found)
-
-
-def _overlap(real: ImageSet, training_digests: frozenset[str], allow_training: bool) -> int | None:
-    """How many real images were trained on, None where that is unknown."""
-    if not training_digests:
-        return None
-    mine = real.image_digests()
-    form = next(iter(mine)).partition(":")[0]
-    if others := sorted({digest.partition(":")[0] for digest in training_digests} - {form}):
-        raise MineganError(f"training images were prepared as {', '.join(others)}, real ones as {form}: use one form")
-    shared = len(mine & training_digests)
-    if shared and not allow_training:
-        raise MineganError(
-            f"{shared} of {len(real)} real images of {real.origin} were trained on: evaluate on others, or ask for "
-            "metrics on training images with allow_training=True (--allow-training): they are then named "
-            "fid_train and so on"
-        )
-    return shared

@@ -1,6 +1,6 @@
 """What a run shows of its samples, always for the same base noise, and how it watches over few images.
 
-Evaluation and watch are injected. May import checkpoint, contracts, data, minegan, modes, recorder,
+Evaluation and watch are injected. May import checkpoint, contracts, minegan, modes, pixels, recorder,
 sources and watch.
 """
 
@@ -14,9 +14,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from minegan_zoo.checkpoint import preserved_random_state
-from minegan_zoo.data import to_float
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.modes import evaluating
+from minegan_zoo.pixels import to_float
 from minegan_zoo.recorder import Recorder
 from minegan_zoo.sources import DroppedSource
 from minegan_zoo.watch import Watch, warnings

@@ -80,7 +80,8 @@ class MinedGAN(nn.Module):
         self._unmined: dict[int, frozenset[str]] = {}
         self._compiled: dict[int, Callable[[Code], Tensor]] = {}
         self.recipe: Recipe | None = None
-        self.trained_on: frozenset[str] = frozenset()  # digests of the training images, as `ImageSet` gives them
+        # digests of the training images, as `ImageSet` gives them, those that its sources know of their own among them
+        self.trained_on: frozenset[str] = frozenset()
 
     @property
     def sources(self) -> list[GeneratorSource]:

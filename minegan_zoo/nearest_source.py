@@ -1,6 +1,6 @@
 """How near each source's samples are to the target: the nearest one's discriminator is the critic's start.
 
-May import contracts, sources, data, neighbours, modes, samplers and extractors.
+May import contracts, sources, data, neighbours, modes, pixels, samplers and extractors.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from minegan_zoo.contracts import GeneratorSource
-from minegan_zoo.data import ImageSet, to_uint8
+from minegan_zoo.data import ImageSet
 from minegan_zoo.modes import evaluating
 from minegan_zoo.neighbours import nearest
+from minegan_zoo.pixels import to_uint8
 from minegan_zoo.samplers import SourceSampler
 from minegan_zoo.sources import as_module, to_image
 

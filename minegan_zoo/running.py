@@ -55,8 +55,9 @@ def run(
     """
     check_trackers(config.training.trackers)
     assembly = parts.assemble(config, target, test, sources)
+    seen = assembly.target.image_digests().union(*(source.trained_on for source in assembly.model.sources))
     model, processes = resume_or_start(assembly, out, quiet=quiet)
-    model.trained_on = assembly.target.image_digests()
+    model.trained_on = seen
     if out is not None and processes.is_main:
         save_model(model, out / MODEL)
         write_report(out)

@@ -1,15 +1,15 @@
-"""Images of whatever is to be measured, a chunk at a time. May import contracts and data."""
+"""Images of whatever is to be measured, a chunk at a time. May import contracts and pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor
 
 from minegan_zoo.contracts import GeneratorSource, ImageSpec, MineganError
-from minegan_zoo.data import canonical, to_uint8
+from minegan_zoo.pixels import canonical
 
 CHUNK_BYTES = 2**28
 """How much of a model's output is held at once."""
@@ -17,6 +17,7 @@ BATCH = 64
 """How many images a source makes at once, unless told."""
 
 
+@runtime_checkable
 class Sampler(Protocol):
     """Whatever gives n float32 images (n, C, H, W) in [-1, 1], the same ones for the same seed."""
 
@@ -54,7 +55,11 @@ def draw_uint8(model: Sampler | Tensor, count: int, seed: int, image: ImageSpec)
         return
     size = max(1, CHUNK_BYTES // (4 * image.channels * image.resolution**2))
     for index, start in enumerate(range(0, count, size)):
-        yield to_uint8(_finite(model.sample(min(size, count - start), seed=seed + (index << 32))))
+        wanted = min(size, count - start)
+        made = model.sample(wanted, seed=seed + (index << 32))
+        if len(made) != wanted:
+            raise MineganError(f"{wanted} samples asked for, and {type(model).__name__} made {len(made)}")
+        yield canonical(_finite(made))
 
 
 def _finite(images: Tensor) -> Tensor:

@@ -266,6 +266,8 @@ def _open_mined(folder: str, *, source: int | None = None) -> list[GeneratorSour
         raise MineganError(f"source {source} of {folder} was dropped while it was mined; it has {kept}")
     indices = kept if source is None else [source]
     if not model.miner_modules:
+        for index in indices:
+            model.sources[index].trained_on = model.trained_on
         return [model.sources[index] for index in indices]
     mined: list[GeneratorSource] = []
     for index in indices:

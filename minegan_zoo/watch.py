@@ -1,7 +1,7 @@
 """Whether a run on few images copies them, collapses or overfits its critic: numbers, and what to change.
 
-Distances are Euclidean between features, so they say what the extractor sees. May import data, metrics and
-neighbours.
+Distances are Euclidean between features, so they say what the extractor sees. May import metrics,
+neighbours and pixels.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from einops import rearrange
 from torch import Tensor
 
 from minegan_zoo import metrics
-from minegan_zoo.data import to_float, to_uint8
 from minegan_zoo.neighbours import nearest
+from minegan_zoo.pixels import to_float, to_uint8
 
 Extract = Callable[[Tensor], Tensor]
 """Images uint8 (n, C, R, R) -> features (n, d)."""

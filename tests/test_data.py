@@ -20,7 +20,8 @@ from PIL import Image
 
 from minegan_zoo import data, picture_files
 from minegan_zoo.contracts import ImageSpec, MineganError
-from minegan_zoo.data import load_images, to_float, to_uint8
+from minegan_zoo.data import load_images
+from minegan_zoo.pixels import to_float, to_uint8
 
 RGB8, GREY8 = ImageSpec(3, 8), ImageSpec(1, 8)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -50,3 +51,45 @@ def test_mistakes_say_what_to_do() -> None:
             evaluate(pixels(5, 1), pixels(5, 2), metrics=("class_accuracy",), classes=classes)
     with pytest.raises(MineganError, match="pixels is no classifier"):
         evaluate(pixels(5, 1), pixels(5, 2), metrics=("inception_score",), extractor="pixels")
+
+
+class Short:
+    """Gives half of what it is asked for."""
+
+    def sample(self, n: int, seed: int | None = None) -> Tensor:
+        return pixels(n - n // 2, seed or 0)
+
+
+class Bright:
+    """Gives floats in 0 to 255."""
+
+    def sample(self, n: int, seed: int | None = None) -> Tensor:
+        return pixels(n, seed or 0).float()
+
+
+def test_what_is_no_model_no_number_or_no_image_is_told(tmp_path: Path) -> None:
+    with pytest.raises(MineganError, match=r"a model with sample\(n, seed\), a source or a tensor of images, not list"):
+        evaluate([1, 2], pixels(5, 2))  # type: ignore[arg-type]
+    for wrong in ({"seed": 1.5}, {"samples": 2.5}, {"metrics": None}, {"device": "gpu"}):
+        with pytest.raises(MineganError, match=f"{next(iter(wrong))}|device"):
+            evaluate(pixels(5, 1), pixels(5, 2), **wrong)  # type: ignore[arg-type]
+    with pytest.raises(MineganError, match="20 samples asked for, and Short made 10"):
+        evaluate(Short(), pixels(5, 2), samples=20)
+    with pytest.raises(MineganError, match="give those in 0 to 255 as uint8"):
+        evaluate(Bright(), pixels(5, 2), samples=20)
+    for wide in (pixels(5, 1).long(), pixels(5, 1) > 127):
+        with pytest.raises(MineganError, match=r"images are uint8 or float in \[-1, 1\], not (int64|bool)"):
+            evaluate(pixels(5, 2), wide)
+    (tmp_path / "config.toml").touch()
+    with pytest.raises(MineganError, match="is a run's folder"):
+        evaluate(pixels(5, 1), tmp_path)
+    with pytest.raises(MineganError, match=r"give each name for itself"):
+        evaluate(pixels(5, 1), pixels(5, 2), metrics=("fid,kid",))
+    with pytest.raises(MineganError, match="did you mean fid"):
+        evaluate(pixels(5, 1), pixels(5, 2), metrics=("FID",))
+
+
+@pytest.mark.parametrize("name", ["timm-random:test_vit@100", "timm-random:test_convnext@2"])
+def test_a_size_that_a_network_cannot_take_is_told(name: str) -> None:
+    with pytest.raises(MineganError, match="leave"):
+        evaluate(pixels(5, 1), pixels(5, 2), extractor=name)

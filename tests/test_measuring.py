@@ -55,7 +55,9 @@ def test_a_source_by_name(run: Run, images: tuple[Path, Path]) -> None:
     assert kid[0] == "kid" and kid[2] == "±" and kid[-1] == memorisation[-1] == "pixels"
     assert memorisation[0] == "memorisation" and float(memorisation[1]) > 0
     assert err == "20 samples, 6 real images of real: 0 trained on, pixel for pixel"
-    assert run("progan.tiny", "--images", real, "-n", "20", "--metric", "kid")[2].endswith("was not checked")
+    said = run("progan.tiny", "--images", real, "-n", "20", "--metric", "kid", "--metric", "fid")[2]
+    assert "was not checked" in said and "fashion-mnist-32 does not see colour" in said
+    assert "FID needs more images than the 64 numbers of fashion-mnist-32, and there are 6" in said
 
 
 def test_a_mined_folder_gives_the_records_of_the_python_call(run: Run, images: tuple[Path, Path]) -> None:

@@ -14,7 +14,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from minegan_zoo.contracts import ImageSpec, MineganError
-from minegan_zoo.data import load_images, to_float
+from minegan_zoo.data import load_images
+from minegan_zoo.pixels import to_float
 
 RGB8, GREY8 = ImageSpec(3, 8), ImageSpec(1, 8)
 

@@ -10,9 +10,9 @@ import minegan_zoo as mz
 from minegan_zoo import shares
 from minegan_zoo.batches import TargetBatches
 from minegan_zoo.contracts import Critic, GeneratorSource, Selector, Stage
-from minegan_zoo.data import to_uint8
 from minegan_zoo.draws import Draw
 from minegan_zoo.minegan import MinedGAN
+from minegan_zoo.pixels import to_uint8
 from minegan_zoo.samplers import SourceSampler
 from minegan_zoo.selection import settle
 from minegan_zoo.sources import as_module

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from minegan_zoo import metrics, neighbours, watch
-from minegan_zoo.data import to_float
 from minegan_zoo.neighbours import nearest
+from minegan_zoo.pixels import to_float
 from minegan_zoo.watch import Watch, mean_distance, nearest_pairs, warnings
 
 FINE = {"memorisation": 0.9, "near_copies": 0.1, "diversity": 0.9, "critic_overfit": 0.2, "critic_overfit_error": 0.1}

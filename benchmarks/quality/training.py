@@ -13,11 +13,12 @@ from minegan_zoo import registry
 from minegan_zoo.assembly import Assembly, assemble
 from minegan_zoo.batches import TargetBatches
 from minegan_zoo.config import Choice, RunConfig
-from minegan_zoo.data import ImageSet, to_uint8
+from minegan_zoo.data import ImageSet
 from minegan_zoo.extractors import load_extractor
 from minegan_zoo.gallery import Gallery
 from minegan_zoo.metrics import METRICS, Evidence
 from minegan_zoo.minegan import MinedGAN
+from minegan_zoo.pixels import to_uint8
 from minegan_zoo.processes import Processes
 from minegan_zoo.recorder import Recorder, read_events
 from minegan_zoo.run_folder import IN_PYTHON

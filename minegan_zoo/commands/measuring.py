@@ -24,13 +24,20 @@ def evaluate(
     ] = None,
     extractor: Annotated[
         str | None,
-        typer.Option(help="inception-v3-compat, timm:MODEL, timm-random:MODEL, pixels, ...; the bundled one."),
+        typer.Option(
+            help="inception-v3-compat, timm:MODEL, timm-random:MODEL, pixels, ...; the bundled one, which sees grey "
+            "32x32 images, unless named."
+        ),
     ] = None,
     samples: Annotated[
         int | None, typer.Option("-n", "--samples", min=2, help="By default as many as real images, at least 1000.")
     ] = None,
     training: Annotated[
-        str | None, typer.Option(help="More training images than a run remembers: real ones among them are refused.")
+        str | None,
+        typer.Option(
+            help="The training images: metrics of copies need them, and real images among them are refused. Of a "
+            "run's, those that it was trained on count."
+        ),
     ] = None,
     allow_training: Annotated[
         bool, typer.Option("--allow-training", help="Measure on training images all the same, as fid_train and so on.")
@@ -45,6 +52,7 @@ def evaluate(
 ) -> None:
     """Measure a mined model or a source against real images; --json prints the whole records."""
     from minegan_zoo.api import evaluate as measure
+    from minegan_zoo.records import notes
     from minegan_zoo.sampling import open_model
 
     found = measure(
@@ -73,3 +81,5 @@ def evaluate(
     if one.trained_on is not None:
         trained = f"{one.trained_on} trained on, pixel for pixel"
     say(f"{one.fake_count} samples, {one.real_count} real images of {one.real_name}: {trained}")
+    for note in notes(found):
+        say(note)

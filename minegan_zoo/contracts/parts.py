@@ -42,6 +42,8 @@ class GeneratorSource(ABC):
     num_classes: int = 0
     """0 = unconditional."""
     loaded_from: LoadedFrom | None = None
+    trained_on: frozenset[str] = frozenset()
+    """Digests of images that it is known to have been trained on; of a checkpoint from elsewhere nobody knows any."""
     checkpoint_format: str = ""
     """Whose format the weights came in, in a few words; set by the family's builder."""
     lr_scale: float = 1.0

@@ -25,7 +25,10 @@ def inception_score(logits: Tensor, seed: int) -> Score:
 
 
 def class_accuracy(logits: Tensor, classes: Sequence[int]) -> Score:
-    """Share of samples whose likeliest class, of all that the classifier knows, is one of `classes`."""
+    """Share of samples whose likeliest class, of all that the classifier knows, is one of `classes`.
+
+    Any of them: which one a conditional model was asked for does not count.
+    """
     if wrong := [index for index in classes if not 0 <= index < logits.shape[1]]:
         raise MineganError(f"there is no class {wrong[0]}: the classifier has 0 to {logits.shape[1] - 1}")
     hits = isin(logits.argmax(1), tensor(list(classes)))
