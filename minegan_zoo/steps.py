@@ -68,7 +68,9 @@ class Steps:
                 fake, fake_labels = self._augment(fakes.images), None if labels is None else labels[fakes.row]
                 real_scores = self._read(stage, step, real, labels)
                 fake_scores = self._read(stage, step, fake, fake_labels)
-            loss = (objective.critic_loss(real_scores[fakes.row], fake_scores) * fakes.weight).sum() / n
+            losses = _an_image(objective.critic_loss(real_scores[fakes.row], fake_scores))
+            loss = (losses * fakes.weight).sum() / n
+            real_scores, fake_scores = _an_image(real_scores), _an_image(fake_scores)
             facts.add("critic_loss", loss)
             facts.add("real_score", real_scores.mean() * share)
             facts.add("fake_score", fake_scores.mean() * share)
@@ -124,7 +126,9 @@ class Steps:
                 loss = torch.zeros((), device=model.device)
                 if stage.adversarial:
                     fake_scores = self._read(stage, step, self._augment(fakes.images), labels)
-                    loss = (self.method.objective.miner_loss(fake_scores) * fakes.weight).sum() / n
+                    losses = _an_image(self.method.objective.miner_loss(fake_scores))
+                    loss = (losses * fakes.weight).sum() / n
+                    fake_scores = _an_image(fake_scores)
                     facts.add("miner_loss", loss)
                 if stage.regularisers:
                     terms = self._terms(stage.regularisers, whole, draw, fakes, fake_scores, labels, share)
@@ -194,7 +198,7 @@ class Steps:
         return self.method.strategy.scores(stage, step, self.scores, images, labels).float()
 
     def _read_plainly(self, stage: Stage, step: int, labels: Tensor | None, images: Tensor) -> Tensor:
-        return self.method.strategy.scores(stage, step, self.plain_scores, images, labels)
+        return _an_image(self.method.strategy.scores(stage, step, self.plain_scores, images, labels))
 
     def _augment(self, images: Tensor) -> Tensor:
         return images if self.method.augmentation is None else as_module(self.method.augmentation)(images)
@@ -215,6 +219,11 @@ class Steps:
             partial(self.model.mine, whole),
         )  # fmt: skip
         return torch.stack([regulariser(batch).float() for regulariser in regularisers]).sum() * share
+
+
+def _an_image(values: Tensor) -> Tensor:
+    """(n,) of what is (n,) or (n, patches): the mean over an image's patches."""
+    return values if values.ndim == 1 else values.flatten(1).mean(1)
 
 
 class _Sums:

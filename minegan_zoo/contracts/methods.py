@@ -145,7 +145,9 @@ class Strategy(ABC):
         images: Tensor,
         labels: Tensor | None,
     ) -> Tensor:
-        """(n,): what a step reads from the critic for images (n, C, R, R), in place of the critic's own scores."""
+        """What a step reads from the critic for images (n, C, R, R), in place of the critic's own scores: (n,), or
+        (n, patches), whose losses are averaged over an image.
+        """
         return critic(images, labels)
 
     def state(self) -> Mapping[str, Any]:

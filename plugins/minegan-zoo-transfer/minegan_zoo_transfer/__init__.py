@@ -10,16 +10,17 @@ from collections.abc import Callable, Mapping
 from minegan_zoo.contracts import API, LatentSpace, Miner, MinerEntry, Strategy, StrategyEntry, hookimpl
 
 MINEGAN_ZOO_API = API
-SCALES = "*.affine.*,*.bn?.*,*norm*,output_layer.0.*"
-"""What networks call the parameters that scale and shift their features."""
+SCALES = "*.affine.*,!*.input.affine.*,*.convs.*.bias,synthesis.layers.*.bias,*.bn?.*,*norm*,output_layer.0.*"
+"""What networks call the parameters that scale and shift their features. Of StyleGAN2 and 3, whose styles only scale,
+these are the biases of convolutions too, and not what turns StyleGAN3's grid."""
 
 
 def build_scale_shift(*, scales: str = SCALES, source_lr: float = 4e-3, critic_lr: float = 2e-3) -> Strategy:
     """Adversarial adaptation of the generator's normalisation or modulation scales and shifts only.
 
     Noguchi and Harada's parametrisation (arXiv 1904.01774), adversarial as in Mo et al. (arXiv 2002.10964). `scales`
-    are comma-separated shell-style patterns of their names. By default a source without any gets a scale on every
-    convolution, whose bias is the shift.
+    are comma-separated shell-style patterns of their names, with `!` before what is left out. By default a source
+    without any gets a scale on every convolution, whose bias is the shift.
     """
     from .finetuning import ScaleShift
 
@@ -103,8 +104,8 @@ def build_cdc(
 
     Ojha et al. (arXiv 2104.06820). `weight` is lambda, of the similarities among `pairs_of` samples. Every
     `anchor_every`-th step trains near anchors (standard deviation `anchor_spread`) with the whole critic, the others
-    anywhere with a critic of patches, which reads the first feature map at most `patch_map` wide (0: an eighth of the
-    image, at least 8).
+    anywhere with a critic of patches, which reads the first feature map at most `patch_map` wide (0: half of the image,
+    at most 32).
     """
     from .cdc import CDC
 

@@ -5,20 +5,23 @@ Imports contracts and this package's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from minegan_zoo.contracts import MineganError, Run, Stage, Strategy
+from minegan_zoo.contracts import Critic, GeneratorSource, MineganError, Run, Stage, Strategy
 
 from .adapters import fold, names_of, names_within
 from .critic_head import evaluating, final_groups
 from .fisher import check_samples, fisher_diagonal, surprise
-from .layers import Place, as_module, convolutions, matching
+from .layers import Place, as_module, convolutions, image_layers, matching
 from .modulation import KernelModulation, importance_of_rows, modulate, modulations, most_important
+
+MAPPING, NOISE = "mapping.*", "*.noise_strength,*.noise_weight"
+"""What StyleGANs call their mapping network, and how strong their noise is."""
 
 
 class AdAM(Strategy):
@@ -26,13 +29,13 @@ class AdAM(Strategy):
 
     `probe` trains the modulations of all kernels of both networks, and the critic's last layers; then the Fisher
     information of the modulations (of single samples) says which kernels matter. `adapt` starts again: of those that
-    matter the modulation is free, of the others the kernel itself.
+    matter the modulation is free, of the others the kernel itself. Layers that read or write images and StyleGAN's
+    mapping network are modulated whatever they matter; in `adapt` the biases beside modulations and the strengths of
+    StyleGAN's noise are free.
 
-    Unlike in the released code, layers that read or write images, StyleGAN's mapping network (it modulates all of their
-    kernels, probed or not) and the linear layers by which ProGAN and BigGAN read z and classes stay as they are, as do
-    these sources' biases, and biases take no part in probing; in `adapt` the biases beside
-    modulated styles and in the critic are all free, which is what its modulated ones amount to. It takes
-    the information of 1000 samples; the default here is a quarter, as budgets are small.
+    Unlike in the released code, the linear layers by which ProGAN and BigGAN read z and classes stay as they are, and
+    biases take no part in probing. It takes the information of 1000 samples; the default here is a quarter, as budgets
+    are small.
     """
 
     mines = False
@@ -57,37 +60,37 @@ class AdAM(Strategy):
     def prepare(self, stage: Stage, run: Run) -> None:
         if stage.name == "probe":
             self._final_start = [parameter.detach().clone() for parameter in self._final(run)]
-            for source in run.sources:
-                modulate(convolutions(as_module(source)) + self._style_weights(as_module(source)))
-            final = set(self._final(run))
-            modulate([place for place in convolutions(as_module(run.critic)) if place.parameter not in final])
+            for source in map(as_module, run.sources):
+                modulate(convolutions(source) + self._fully_connected(source, self.styles), run.rng)
+                modulate(image_layers(source) + self._fully_connected(source, MAPPING), run.rng, ranked=False)
+            final, critic = set(self._final(run)), as_module(run.critic)
+            modulate([place for place in convolutions(critic) if place.parameter not in final], run.rng)
+            modulate([place for place in image_layers(critic) if place.parameter not in final], run.rng, ranked=False)
             return
         if not self.important:
             self.important = self._probe(run)
         for part, name, modulation in self._modulations(run):
-            modulation.restart(self.important[f"{part}/{name}"])
+            every = torch.ones_like(modulation.modulated)
+            modulation.restart(self.important[f"{part}/{name}"] if modulation.ranked else every, run.rng)
         with torch.no_grad():
             for parameter, start in zip(self._final(run), self._final_start, strict=True):
                 parameter.copy_(start)
 
     def trainable(self, stage: Stage, run: Run) -> Mapping[str, float]:
-        critic = as_module(run.critic)
-        rates = {f"critic:{name}": self.critic_lr for name in names_of(critic, self._final(run))}
-        rates |= {f"critic:{name}": self.critic_lr for name in names_within(critic, KernelModulation)}
-        for index, source in enumerate(map(as_module, run.sources)):
-            rates |= {f"sources/{index}:{name}": self.source_lr for name in names_within(source, KernelModulation)}
-        if stage.name == "adapt":
-            names = _originals(critic) + _biases(critic, modulations(critic))
-            rates |= {f"critic:{name}": self.critic_lr for name in names}
-            for index, source in enumerate(map(as_module, run.sources)):
-                styles = [name for name, each in modulations(source).items() if not each.convolution]
-                names = _originals(source) + _biases(source, styles)
-                rates |= {f"sources/{index}:{name}": self.source_lr for name in names}
+        parts: dict[str, tuple[GeneratorSource | Critic, float]] = {"critic": (run.critic, self.critic_lr)}
+        parts |= {f"sources/{index}": (source, self.source_lr) for index, source in enumerate(run.sources)}
+        rates = {f"critic:{name}": self.critic_lr for name in names_of(as_module(run.critic), self._final(run))}
+        for group, (part, rate) in parts.items():
+            # modulations are relative to the weights, so a network's own scale of rates is not for them
+            names = names_within(as_module(part), KernelModulation)
+            rates |= dict.fromkeys((f"{group}:{name}" for name in names), rate / part.lr_scale)
+            if stage.name == "adapt":
+                rates |= dict.fromkeys((f"{group}:{name}" for name in _freed(as_module(part))), rate)
         return rates
 
-    def _style_weights(self, source: nn.Module) -> list[Place]:
-        """The fully connected layers that scale and shift features."""
-        return [place for place in matching(source, self.styles) if place.parameter.ndim == 2]
+    @staticmethod
+    def _fully_connected(source: nn.Module, patterns: str) -> list[Place]:
+        return [place for place in matching(source, patterns) if place.parameter.ndim == 2]
 
     @staticmethod
     def _final(run: Run) -> list[nn.Parameter]:
@@ -106,12 +109,12 @@ class AdAM(Strategy):
 
         def loss_of_critic() -> Tensor:
             row = int(torch.randint(len(run.target), (1,), generator=run.rng))
-            real = run.target[row : row + 1].float() / 127.5 - 1
             with torch.no_grad():
                 fake = run.sample(1, run.rng)[0]
+            real = run.target[row : row + 1].to(fake.device).float() / 127.5 - 1
             return (F.softplus(-critic(real)) + F.softplus(critic(fake))).sum()
 
-        found = self._modulations(run)
+        found = [each for each in self._modulations(run) if each[2].ranked]
         important: dict[str, Tensor] = {}
         with evaluating(critic):
             for loss, of_critic in ((lambda: surprise(run), False), (loss_of_critic, True)):
@@ -140,15 +143,13 @@ class AdAM(Strategy):
             fold(as_module(part))
 
 
-def _originals(part: nn.Module) -> list[str]:
-    """The names of the weights under modulations."""
-    return [f"{name.rpartition('.')[0]}.original" for name in modulations(part)]
-
-
-def _biases(part: nn.Module, modulated: Iterable[str]) -> list[str]:
-    """The names of the biases beside the weights under these modulations."""
-    holders = dict.fromkeys(name.split(".parametrizations.")[0] for name in modulated)
-    return [f"{holder}.bias" for holder in holders if _has_bias(part.get_submodule(holder))]
+def _freed(part: nn.Module) -> list[str]:
+    """What adapting frees beside modulations: weights of which some rows are not modulated, biases, noise strengths."""
+    found = modulations(part)
+    weights = [f"{name.rpartition('.')[0]}.original" for name, each in found.items() if each.ranked]
+    holders = dict.fromkeys(name.split(".parametrizations.")[0] for name in found)
+    biases = [f"{holder}.bias" for holder in holders if _has_bias(part.get_submodule(holder))]
+    return weights + biases + [place.full_name for place in matching(part, NOISE)]
 
 
 def _has_bias(module: nn.Module) -> bool:

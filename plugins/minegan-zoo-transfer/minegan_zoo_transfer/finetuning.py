@@ -16,7 +16,7 @@ from minegan_zoo.contracts import MineganError, Run, Stage, Strategy
 
 from .adapters import fold
 from .anchor import Anchor, of_critic, of_sources
-from .critic_head import evaluating
+from .critic_head import evaluating, used_groups
 from .fisher import check_samples, fisher_diagonal, surprise
 from .layers import as_module
 from .scales import add_scales, scale_names
@@ -61,7 +61,8 @@ class ScaleShift(Finetuning):
 class FreezeD(Finetuning):
     """The critic's lower layers are frozen (Mo et al., 2020, arXiv 2002.10964, section 3).
 
-    Critics differ in depth, so layers are counted as a share of the critic's groups; one at least stays free.
+    Critics differ in depth, so layers are counted as a share of the critic's groups, without those that no score of
+    this run depends on (what reads classes, where there are none); one at least stays free.
     """
 
     freezes_critic = True
@@ -73,7 +74,7 @@ class FreezeD(Finetuning):
         self.frozen = frozen
 
     def trainable(self, stage: Stage, run: Run) -> Mapping[str, float]:
-        names = list(run.critic.groups())
+        names = used_groups(run)
         count = min(round(self.frozen * len(names)), len(names) - 1)
         if self.frozen and not count:
             raise MineganError(

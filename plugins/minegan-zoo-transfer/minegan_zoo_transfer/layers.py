@@ -49,14 +49,28 @@ def places(part: nn.Module) -> list[Place]:
 
 def convolutions(part: nn.Module) -> list[Place]:
     """The weights (outputs, inputs, height, width) of all convolutions between feature maps."""
-    kernels = [place for place in places(part) if place.parameter.ndim == 4]
-    return [place for place in kernels if min(place.parameter.shape[:2]) > COLOURS]
+    return [place for place in _kernels(part) if min(place.parameter.shape[:2]) > COLOURS]
+
+
+def image_layers(part: nn.Module) -> list[Place]:
+    """The weights of the convolutions that read or write images."""
+    return [place for place in _kernels(part) if min(place.parameter.shape[:2]) <= COLOURS]
+
+
+def _kernels(part: nn.Module) -> list[Place]:
+    return [place for place in places(part) if place.parameter.ndim == 4]
 
 
 def matching(part: nn.Module, patterns: str) -> list[Place]:
-    """The parameters whose names match one of the comma-separated shell-style patterns."""
-    wanted = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]
-    return [place for place in places(part) if any(fnmatch.fnmatchcase(place.full_name, each) for each in wanted)]
+    """The parameters whose names match one of the comma-separated shell-style patterns, and none that "!" precedes."""
+    given = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]
+
+    def among(name: str, wanted: list[str]) -> bool:
+        return any(fnmatch.fnmatchcase(name, each) for each in wanted)
+
+    kept, left_out = [each for each in given if each[0] != "!"], [each[1:] for each in given if each[0] == "!"]
+    found = [(place, place.full_name) for place in places(part)]
+    return [place for place, name in found if among(name, kept) and not among(name, left_out)]
 
 
 def convolving(part: nn.Module) -> list[nn.Module]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from .adapters import Adapter, attach
 from .layers import Place
@@ -14,18 +14,19 @@ from .layers import Place
 class KernelModulation(Adapter):
     """W * (1 + v u^T): a kernel is a row of W, an output channel (arXiv 2210.16559, section 4.2).
 
-    Modulated rows of W get no gradient, others no modulation. v = 0 and u = 1 at the start, when all are modulated: the
-    identity. (The released code draws both of size 1e-7: nearly that, but their product then grows only slowly.)
+    Modulated rows of W get no gradient, others no modulation. v = 0 and u ~ N(0, I) at the start, when all are
+    modulated: the identity. (The released code draws both of size 1e-7. Equal entries of u would only scale a row,
+    which demodulation undoes.) What is not `ranked` is always modulated, whatever matters.
     """
 
     modulated: Tensor  # bool (rows,): not averaged, copied
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, ranked: bool, rng: Generator) -> None:
         super().__init__()
-        self.convolution = weight.ndim == 4
+        self.convolution, self.ranked = weight.ndim == 4, ranked
         rows, columns = weight.flatten(1).shape
         self.v = nn.Parameter(torch.zeros(rows))
-        self.u = nn.Parameter(torch.ones(columns))
+        self.u = nn.Parameter(torch.randn(columns, generator=rng))
         self.register_buffer("modulated", torch.ones(rows, dtype=torch.bool))
 
     def forward(self, weight: Tensor) -> Tensor:
@@ -34,17 +35,18 @@ class KernelModulation(Adapter):
         v = torch.where(self.modulated, self.v, torch.zeros_like(self.v))
         return (kernels * (1 + torch.outer(v, self.u))).view_as(weight)
 
-    def restart(self, modulated: Tensor) -> None:
+    def restart(self, modulated: Tensor, rng: Generator) -> None:
         """Back to no modulation, from now on of these rows only."""
         self.modulated.copy_(modulated)
         # new parameters: the optimizer forgets what it knew of the old
-        self.v, self.u = nn.Parameter(torch.zeros_like(self.v)), nn.Parameter(torch.ones_like(self.u))
+        self.v = nn.Parameter(torch.zeros_like(self.v))
+        self.u = nn.Parameter(torch.randn(len(self.u), generator=rng).to(self.v))
 
 
-def modulate(places: list[Place]) -> None:
+def modulate(places: list[Place], rng: Generator, *, ranked: bool = True) -> None:
     """Give every weight a modulation."""
     for place in places:
-        attach(place.module, place.name, KernelModulation(place.parameter))
+        attach(place.module, place.name, KernelModulation(place.parameter, ranked, rng))
 
 
 def modulations(part: nn.Module) -> dict[str, KernelModulation]:

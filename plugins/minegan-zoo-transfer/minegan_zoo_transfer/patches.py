@@ -9,12 +9,15 @@ import math
 
 import torch
 from torch import Generator, Tensor, nn
+from torch.nn import functional as F
 
 from minegan_zoo.contracts import MineganError, Run
 
 from .critic_head import evaluating
 from .layers import as_module, convolving, feature_maps
 
+MOST = 32
+"""The widest map that is read where nobody says."""
 HEAD = "patch_head"
 """What the added convolution is called in the module whose map it reads: it is of that module's group."""
 
@@ -22,15 +25,15 @@ HEAD = "patch_head"
 class PatchHead:
     """Reads scores of patches from the first feature map of a critic that is at most `side` wide.
 
-    At 256 pixels that is the map of 32 x 32 that CDC's released code reads. Scores are averaged over an image before
-    the loss, not after: every objective takes one score an image.
+    At 256 pixels that is the map of 32 x 32 that CDC's released code reads, where a score sees a quarter of the width;
+    deeper maps of smaller images would see all of it.
     """
 
     def __init__(self, run: Run, side: int) -> None:
-        """Adds the convolution; `side` 0 is an eighth of the image's, at least 8. Raises MineganError without a map."""
+        """Adds the convolution; `side` 0 is half of the image's, at most 32. Raises MineganError without a map."""
         critic, image = as_module(run.critic), run.critic.image
         self.critic = critic
-        self.side = side or max(8, image.resolution // 8)
+        self.side = side or min(MOST, image.resolution // 2)
         device = next(critic.parameters()).device
         blank = torch.zeros(1, image.channels, image.resolution, image.resolution, device=device)
         with torch.no_grad(), evaluating(critic), feature_maps(convolving(critic)) as maps:
@@ -49,23 +52,27 @@ class PatchHead:
         self.tapped = wide_enough[0]
         values = maps[self.tapped]
         self.side = values.shape[-1]
-        self.tapped.add_module(HEAD, _convolution(values.shape[1], run.rng).to(device))
+        self.tapped.add_module(HEAD, PatchScore(values.shape[1], run.rng).to(device))
 
     def scores(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """(n,): the mean score over an image's patches."""
+        """(n, patches): a score for each place of the map."""
         with feature_maps([self.tapped]) as maps:  # of the critic itself: compiled code calls no hooks
             self.critic(images, labels)
         patches: Tensor = self.tapped.get_submodule(HEAD)(maps[self.tapped])
-        return patches.mean((1, 2, 3))
+        return patches.flatten(1)
 
 
-def _convolution(channels: int, rng: Generator) -> nn.Conv2d:
-    convolution = nn.Conv2d(channels, 1, 3, padding=1)
-    with torch.no_grad():
-        convolution.weight.copy_(torch.randn(convolution.weight.shape, generator=rng) / (3 * math.sqrt(channels)))
-    assert convolution.bias is not None
-    nn.init.zeros_(convolution.bias)
-    return convolution
+class PatchScore(nn.Module):
+    """(n, c, h, w) -> (n, 1, h, w): a convolution of 3 x 3 with an equalized learning rate (Karras et al., 2018)."""
+
+    def __init__(self, channels: int, rng: Generator) -> None:
+        super().__init__()
+        self.kernel = nn.Parameter(torch.randn(1, channels, 3, 3, generator=rng))
+        self.bias = nn.Parameter(torch.zeros(1))
+        self.gain = 1 / (3 * math.sqrt(channels))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.conv2d(features, self.kernel * self.gain, self.bias, padding=1)
 
 
 def remove_patch_heads(critic: nn.Module) -> None:

@@ -59,8 +59,10 @@ class Reconstruction(nn.Module, Regulariser):
         count = sum(len(next(iter(code.values()))) for code in batch.codes.values())
         for index, code in batch.codes.items():
             n = len(next(iter(code.values())))
-            rows = torch.randint(len(run.target), (n,)).to(run.target.device)
-            total = total + self.loss(run.sources[index], self.codes[index][rows], code, run.target[rows]) * n / count
+            rows = torch.randint(len(run.target), (n,))
+            # target images may lie in the host's memory
+            z, real = self.codes[index][rows.to(batch.u.device)], run.target[rows.to(run.target.device)]
+            total = total + self.loss(run.sources[index], z, code, real.to(z.device)) * n / count
         return total
 
     def loss(self, source: GeneratorSource, z: Tensor, rest: Any, target: Tensor) -> Tensor:
@@ -90,7 +92,7 @@ class Features:
                     f"bsa: timm's {name!r} with its weights cannot be had ({error}): set strategy.perceptual to "
                     "another timm model, to 'critic' (the run's own) or to 'none'"
                 ) from error
-            self.network.to(run.target.device)
+            self.network.to(next(as_module(run.critic).parameters()).device)
             config = timm.data.resolve_model_data_config(self.network)
             self.mean, self.deviation = _channels(config["mean"]), _channels(config["std"])
         self.modules = convolving(self.network)[: layers or None]

@@ -6,8 +6,8 @@ import pytest
 import torch
 from minegan_zoo_transfer import SCALES
 from minegan_zoo_transfer.adapters import attach, fold
-from minegan_zoo_transfer.layers import convolutions
-from minegan_zoo_transfer.modulation import KernelModulation, most_important
+from minegan_zoo_transfer.layers import convolutions, matching
+from minegan_zoo_transfer.modulation import KernelModulation, modulate, modulations, most_important
 from minegan_zoo_transfer.scales import RowScale, add_scales
 from torch import Generator, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -51,9 +51,10 @@ def test_an_adapter_folds_below_the_parametrizations_of_others() -> None:
 
 def test_modulation_is_rank_one_on_what_matters_and_leaves_the_rest_free() -> None:
     weight = torch.randn(3, 2, 3, 3, requires_grad=True)
-    modulation = KernelModulation(weight)
+    modulation = KernelModulation(weight, True, Generator().manual_seed(0))
     assert torch.equal(modulation(weight), weight)
-    modulation.restart(torch.tensor([True, False, True]))
+    modulation.restart(torch.tensor([True, False, True]), Generator().manual_seed(1))
+    assert torch.equal(modulation(weight), weight)
     with torch.no_grad():
         modulation.v.copy_(torch.tensor([0.5, 7.0, -1.0]))
         modulation.u.normal_()
@@ -66,6 +67,25 @@ def test_modulation_is_rank_one_on_what_matters_and_leaves_the_rest_free() -> No
     # 2 of these 4 rows are above the median
     chosen = most_important({"a": torch.tensor([1.0, 4.0]), "b": torch.tensor([3.0, 2.0])}, 0.5)
     assert {name: rows.tolist() for name, rows in chosen.items()} == {"a": [False, True], "b": [True, False]}
+
+
+def test_modulations_of_demodulated_kernels_learn_from_the_first_step() -> None:
+    torch.manual_seed(0)
+    source = mz.load_source("stylegan2.tiny")
+    assert isinstance(source, nn.Module)
+    modulate(convolutions(source), Generator().manual_seed(0))
+    code = source.prior(4, source.inputs[0], Generator().manual_seed(0))
+    source.synthesize(code).square().sum().backward()
+    of_kernels = {name: each.v.grad for name, each in modulations(source).items()}
+    assert all(gradient is not None and gradient.abs().median() > 1e-4 for gradient in of_kernels.values())
+
+
+def test_patterns_leave_out_what_follows_an_exclamation_mark() -> None:
+    source = mz.load_source("stylegan3.tiny")
+    assert isinstance(source, nn.Module)
+    found = {place.full_name for place in matching(source, SCALES)}
+    assert {"synthesis.layers.0.affine.weight", "synthesis.layers.0.bias"} <= found
+    assert "synthesis.input.affine.weight" not in found
 
 
 def test_scales_that_no_source_has_are_refused_rather_than_added() -> None:

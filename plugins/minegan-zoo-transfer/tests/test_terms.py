@@ -129,6 +129,25 @@ def test_freezed_says_when_it_would_freeze_nothing() -> None:
     assert set(free) == {"sources", "critic/all"}
 
 
+def test_freezed_counts_no_layer_that_the_scores_do_not_depend_on() -> None:
+    source = mz.load_source("biggan.tiny")
+    strategy = mz.strategies.create("freezed")
+    (stage,) = strategy.stages(1)
+    free = strategy.trainable(stage, run_of(source, source.own_critic()))
+    assert list(free) == ["sources", "critic/block.2", "critic/block.3", "critic/linear"]  # without labels no embedding
+
+
+def test_rates_of_modulations_are_not_scaled_with_the_network() -> None:
+    source = mz.load_source("biggan.tiny")
+    strategy = mz.strategies.create("adam-fsig", source_lr=1.0, critic_lr=1.0)
+    run = run_of(source, source.own_critic())
+    probe, _ = strategy.stages(8)
+    strategy.prepare(probe, run)
+    rates = strategy.trainable(probe, run)
+    of_modulations = {rate for name, rate in rates.items() if name.startswith("sources/0:") and name.endswith(".v")}
+    assert of_modulations == {1.0 / source.lr_scale} and source.lr_scale < 1
+
+
 def test_adam_keeps_the_kernels_whose_modulation_is_the_most_informative() -> None:
     torch.manual_seed(0)
     source = mz.load_source("progan.tiny")
@@ -140,7 +159,7 @@ def test_adam_keeps_the_kernels_whose_modulation_is_the_most_informative() -> No
     strategy.prepare(probe, run)
     head = [each.detach().clone() for each in head_of(run)]
     parts = {"source 0": source, "critic": critic}
-    deaf = next(name for name, each in modulations(critic).items() if each.convolution)
+    deaf = next(name for name, each in modulations(critic).items() if each.convolution and each.ranked)
     with torch.no_grad():
         for part in parts.values():
             for each in modulations(part).values():
@@ -148,10 +167,13 @@ def test_adam_keeps_the_kernels_whose_modulation_is_the_most_informative() -> No
         modulations(critic)[deaf].u.zero_()  # v then moves nothing; what u tells is shared by all rows
         for parameter in head_of(run):
             parameter.add_(1.0)
-    before = {f"{part}/{name}": each.v for part in parts for name, each in modulations(parts[part]).items()}
+    every = {f"{part}/{name}": each for part in parts for name, each in modulations(parts[part]).items()}
+    assert {name for name, each in every.items() if not each.ranked} == {
+        "source 0/to_rgb.16.parametrizations.weight.0", "critic/from_rgb.16.parametrizations.weight.0"
+    }  # fmt: skip
     strategy.prepare(adapt, run)
     chosen = strategy.state()
-    assert chosen.keys() == before.keys()
+    assert chosen.keys() == {name for name, each in every.items() if each.ranked}
     for part in parts:
         rows = torch.cat([rows for name, rows in chosen.items() if name.startswith(part)])
         assert float(rows.float().mean()) == pytest.approx(0.25, abs=0.02)
@@ -159,7 +181,8 @@ def test_adam_keeps_the_kernels_whose_modulation_is_the_most_informative() -> No
     # adapting starts again from the source
     for part in parts:
         for name, each in modulations(parts[part]).items():
-            assert torch.equal(each.modulated, chosen[f"{part}/{name}"]) and not each.v.any() and each.u.eq(1).all()
+            wanted = chosen.get(f"{part}/{name}", torch.ones_like(each.modulated))  # images' layers are not ranked
+            assert torch.equal(each.modulated, wanted) and not each.v.any() and each.u.std() > 0.3
     assert all(torch.equal(one, other) for one, other in zip(head, head_of(run), strict=True))
 
 
@@ -217,7 +240,8 @@ def test_cdc_reads_anchors_whole_and_the_rest_in_patches() -> None:
     images = torch.randn(4, 3, 16, 16, requires_grad=True)
     torch.testing.assert_close(strategy.scores(stage, 0, critic, images, None), critic(images))
     scores = strategy.scores(stage, 1, critic, images, None)
-    # one convolution on an inner map of 8x8, averaged; in the groups of the critic
+    # one convolution on an inner map of 8x8; in the groups of the critic
+    assert scores.shape == (4, 64)
     assert strategy.summary() == {"anchors": 5, "patch_map": 8}
     free = torch.autograd.grad(scores.sum(), list(critic.parameters()), allow_unused=True)
     used = [name for (name, _), g in zip(critic.named_parameters(), free, strict=True) if g is not None]
@@ -240,7 +264,9 @@ def test_the_head_is_what_reads_the_features(family: str) -> None:
         for parameter in head:
             parameter.zero_().add_(1e-3 * torch.randn_like(parameter))
     torch.testing.assert_close(critic.forward_features(images), features)
-    assert all(set(head) & set(group) for group in final_groups(run).values())
+    final = final_groups(run)
+    assert set(head) <= {parameter for group in final.values() for parameter in group}
+    assert list(final) == {"biggan.tiny": ["block.3", "linear"], "progan.tiny": ["4x4", "head"]}.get(family, ["head"])
 
 
 def test_codes_are_held_near_the_normal() -> None:
