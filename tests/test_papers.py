@@ -93,6 +93,34 @@ def test_a_run_file_executes_and_is_measured(
     assert ours == pytest.approx({metric: record["value"] for metric, record in found.items()})
 
 
+@pytest.mark.parametrize(
+    ("changed", "other"),
+    [
+        (["--strategy", "freezed"], set()),
+        (["--augmentation", "ada", "--seed", "3"], set()),
+        (["--miner", "residual"], {"miner"}),
+        (["--set", "strategy.source_lr=0.5"], {"strategy"}),
+        (["--augmentation", "ada", "--set", "augmentation.target=0.9"], {"augmentation"}),
+        (["--resolution", "16"], {"resolution"}),
+    ],
+)
+def test_only_the_settings_own_run_by_a_methods_defaults_counts(
+    changed: list[str], other: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "ffhq-obama-100"
+    monkeypatch.chdir(tmp_path)
+    lay_out(name, tmp_path)
+    quick = ["--steps", "1", "--batch", "2", "--set", "training.trackers=", "--set", "training.watch_every=0"]
+    command = ["minegan-zoo", "mine", "--config", str(SETTINGS[name].run), "--out", "run", "--device", "cpu"]
+    monkeypatch.setattr(sys, "argv", [*command, *quick, *changed])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 0
+    recipe = replace(SETTINGS[name].recipes[0], extractor="pixels", samples=4, metrics=["fid"])
+    result = literature.measure(name, Path("run"), tmp_path / "results", [recipe])
+    assert set(json.loads(result.read_text())["differs"]) == {"steps", "batch"} | other
+
+
 def test_cards_say_where_everything_comes_from() -> None:
     assert len(SETTINGS) == 12
     for each in SETTINGS.values():

@@ -10,16 +10,17 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from minegan_zoo.config import RunConfig
+from minegan_zoo import registry
+from minegan_zoo.adoption import inner_critic
+from minegan_zoo.config import Choice, RunConfig
 from minegan_zoo.contracts import MineganError
+from minegan_zoo.minegan import MinedGAN
 
 PAPERS = Path(__file__).parent / "papers"
-FREE = ("strategy", "augmentation", "miner", "critic", "noise_dim", "resolution", "seed")
-"""Parts of a run in which it may differ from a setting's file: the method, what it brings, and what a run works out."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,13 @@ def measure(name: str, run: Path, results: Path, recipes: Sequence[Recipe] | Non
     """Measure a finished run of a setting by its card and write the records; gives their file.
 
     Relative paths are meant as the run had them: call it from the same folder. A run that is not the setting's, but for
-    its method and seed, is measured too and named so: `comparison` leaves it out.
+    its method, with that one's defaults, and its seed, is measured too and named so: `comparison` leaves it out.
     """
     import minegan_zoo as mz
 
     config, wanted = RunConfig.read(run / "config.toml"), RunConfig.read(setting(name).run).checked()
-    others = [part for part in config.differences(wanted) if part not in FREE]
     model = mz.MinedGAN.load(run)
+    others = [part for part in config.differences(wanted) if not _is_free(part, config, wanted, model)]
     records: dict[str, Any] = {}
     for recipe in setting(name).recipes if recipes is None else recipes:
         real = config.test if recipe.real == "test" else config.target
@@ -121,6 +122,40 @@ def measure(name: str, run: Path, results: Path, recipes: Sequence[Recipe] | Non
     result = {"setting": name, "method": method, "differs": others, "config": toml, "records": records}
     path.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     return path
+
+
+def _is_free(part: str, run: RunConfig, wanted: RunConfig, model: MinedGAN) -> bool:
+    """Whether a run may differ from a setting's file in a part: in its method by name, as that is by default, in what
+    this brings with it, and in what a run works out where nobody says.
+    """
+    match part:
+        case "seed":
+            return True
+        case "strategy":
+            return run.strategy == replace(run, strategy=Choice(run.strategy.name)).checked().strategy
+        case "augmentation":
+            chosen = run.augmentation
+            return chosen is None or chosen == replace(run, augmentation=Choice(chosen.name)).checked().augmentation
+        case "miner":
+            strategy = registry.strategies.create(run.strategy.name, **run.strategy.options)
+            return bool(strategy.miner == run.miner.name)
+        case "critic":
+            named = {**run.critic.options, "source": ""} == {**wanted.critic.options, "source": ""}
+            without = run.critic.name == "conv" and all(source.own_critic() is None for source in model.sources)
+            return wanted.critic.name == "source" and (named if run.critic.name == "source" else without)
+        case "resolution":
+            return wanted.resolution is None and run.resolution == _own_resolution(model)
+        case "noise_dim":
+            return wanted.noise_dim is None
+        case _:
+            return False
+
+
+def _own_resolution(model: MinedGAN) -> int:
+    """Which a run takes unless it is told: the adopted discriminator's, or the largest source's."""
+    if model.critic is not None and model.recipe is not None and model.recipe.adopted is not None:
+        return inner_critic(model.critic).image.resolution
+    return max(source.image.resolution for source in model.sources)
 
 
 def comparison(each: Setting, results: Path) -> list[tuple[str, str, float | None, float | None, str]]:
