@@ -64,6 +64,8 @@ class Method:
 RIVALS = ("scale-shift", "bsa", "freezed", "l2sp", "ewc", "cdc", "adam-fsig", "genda")
 OWN = ("minegan", "minegan++", "minegan-noft")
 BASELINES = ("scratch", "transfergan")
+PAPERS = "minegan-paper"
+"""MineGAN with the paper's miner and none of what this project's defaults add (docs/defaults.md)."""
 FROZEN = ("minegan-noft", "genda")
 """Methods that leave the generator as it is: of a class that it has not seen they can make little."""
 AUGMENTATIONS: Mapping[str, tuple[Mapping[str, str], Mapping[str, Any]]] = {
@@ -73,6 +75,16 @@ AUGMENTATIONS: Mapping[str, tuple[Mapping[str, str], Mapping[str, Any]]] = {
 }
 METHODS: Mapping[str, Method] = {
     **{name: Method(name) for name in (*OWN, *BASELINES, *RIVALS)},
+    # a miner that starts anywhere and is held by nothing, a quarter of the steps for mining, one rate throughout
+    PAPERS: Method(
+        "minegan",
+        options={
+            "miner.skip": False,
+            "strategy.code_prior": 0.0,
+            "strategy.mine_share": 0.25,
+            "strategy.finetune_miner_lr": 2e-3,
+        },
+    ),
     **{
         f"{name}+{augmentation}": Method(name, *chosen)
         for name in ("minegan", "transfergan", "freezed", "scratch")
@@ -191,6 +203,7 @@ CORE = (
     Block(("digits-on",), FROZEN),
     Block(OFF, RIVALS),
     Block(("digits-off",), OWN),
+    Block(OFF, (PAPERS,)),
 )
 FULL = (
     *CORE,
