@@ -40,11 +40,15 @@ def measured(table: Sequence[Row]) -> list[Fact]:
         if record["settings"]
     ]
     seen = [_disjoint(record["trained_on"], record["real_count"]) for record in records]
+    blind = [
+        f"{record['unseen']}: what differs in it alone counts for nothing" for record in records if record.get("unseen")
+    ]
     facts = [
         Fact("Real images", all_of("{real_count} of {real_name} (sha256 {real_digest:.12})")),
         Fact("Trained on", list(dict.fromkeys(seen))),
         Fact("Samples", all_of("{fake_count}, seed {seed}, {quantisation}")),
         Fact("Features", all_of("{extractor} (sha256 {extractor_sha256:.12})")),
+        Fact("Not seen by these", list(dict.fromkeys(blind))),
         Fact("Resize", all_of("{resize}")),
         Fact("Tool", all_of("{tool}, on {device}")),
         Fact("Settings", list(dict.fromkeys(settings))),

@@ -17,15 +17,11 @@ from PIL import Image
 
 import minegan_zoo as mz
 from minegan_zoo.config import Choice, RunConfig, SourceChoice
-from minegan_zoo.evaluation import MetricRecord
+from minegan_zoo.records import MetricRecord
 from minegan_zoo.report import write_report
 
 RECORD = MetricRecord(
-    metric="fid",
-    value=0.0,
-    std=None,
-    tool="torch-fidelity 0.4.0",
-    settings={},
+    metric="fid", value=0.0, std=None, tool="torch-fidelity 0.4.0", settings={},
     extractor="fashion-mnist-32",
     extractor_sha256="ab" * 32,
     resize="pillow-lanczos, centre crop",
@@ -37,7 +33,7 @@ RECORD = MetricRecord(
     trained_on=0,
     seed=0,
     device="cpu",
-)
+)  # fmt: skip
 
 
 class RunFolder:
@@ -168,11 +164,13 @@ def test_fid_on_training_images_is_a_warning(tmp_path: Path) -> None:
     assert "All 500 real images" in page and "FID on training images ↓" in page
 
 
-def test_an_unknown_overlap_is_said(tmp_path: Path) -> None:
+def test_what_was_not_checked_and_not_seen_is_said(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run", RunConfig((SourceChoice("progan.shoes"),), "boots", steps=10))
     run.step("mine", 10, [1.0])
-    run.measure(10, 3.0, trained_on=None, stage="mine")
-    assert "not checked whether training saw any" in run.report()
+    record = dataclasses.replace(RECORD, trained_on=None, unseen="colour")
+    run.event("evaluation", 10, {"stage": "mine", "metrics": {"fid": record.as_dict()}})
+    page = run.report()
+    assert "not checked whether training saw any" in page and "colour: what differs in it alone counts" in page
 
 
 def test_an_unfinished_run_shows_what_there_is(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from minegan_zoo.contracts import GeneratorSource
 from minegan_zoo.data import ImageSet
-from minegan_zoo.evaluation import MetricRecord, evaluate
+from minegan_zoo.evaluation import evaluate
 from minegan_zoo.metrics import METRICS
 from minegan_zoo.pixels import to_uint8
+from minegan_zoo.records import MetricRecord
 from minegan_zoo.samplers import Sampler, SourceSampler
 
 from .protocol import Protocol, Task

@@ -28,6 +28,8 @@ def density_coverage(real: Tensor, fake: Tensor, neighbours: int = 5) -> tuple[S
     Density is not bounded by 1. Where both sets are one distribution, density is 1 and coverage about 1 - 2^-k.
     """
     settings = {"neighbours": min(neighbours, len(real) - 1)}
+    centre = real.mean(0)
+    real, fake = real - centre, fake - centre  # the fast mode rounds by how large features are
     reach, _ = nearest(real, real, rank=settings["neighbours"] + 1, mode=FAST)  # the first is the image itself
     pairs, covered = 0, torch.zeros(len(real), dtype=torch.bool)
     for rows in fake.split(rows_at_once(real)):
