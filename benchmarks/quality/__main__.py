@@ -49,6 +49,8 @@ def main() -> None:
 def _carry_out_command(arguments: argparse.Namespace) -> None:
     name = "smoke" if arguments.smoke else "full" if arguments.full else "core"
     protocol, places = PROTOCOLS[name], _places(arguments, name)
+    if arguments.names and arguments.command in ("run", "sources", "tune", "page"):
+        raise MineganError(f"{arguments.command} takes no names, as {arguments.names[0]}: --only chooses some")
     match arguments.command:
         case "run":
             sys.exit(_run(name, protocol, places, arguments))
@@ -248,7 +250,7 @@ def _show(protocol: Protocol, places: Places) -> None:
 def _show_papers(names: Sequence[str], folder: Path) -> None:
     from .literature import comparison, setting, settings
 
-    for each in map(setting, names) if names else settings():
+    for each in list(map(setting, names)) if names else settings():
         print(f"\n{each.title}: minegan-zoo mine --config {each.run} --out RUN")
         print("".join(f"  needs {need['place']}: {need['origin']}\n" for need in [*each.weights, *each.data]), end="")
         print(f"  {each.note}")
