@@ -93,3 +93,9 @@ def test_what_is_no_model_no_number_or_no_image_is_told(tmp_path: Path) -> None:
 def test_a_size_that_a_network_cannot_take_is_told(name: str) -> None:
     with pytest.raises(MineganError, match="leave"):
         evaluate(pixels(5, 1), pixels(5, 2), extractor=name)
+
+
+def test_a_name_that_was_refused_is_proposed_to_nobody() -> None:
+    for name in ("pixels@0", "pixels:16"):
+        with pytest.raises(MineganError, match=r"a size is a number|did you mean pixels\?"):
+            evaluate(pixels(5, 1), pixels(5, 2), extractor=name)

@@ -115,6 +115,9 @@ def load_extractor(
         raise MineganError(f"{name} is no classifier: it has no logits; use another extractor, or no class metrics")
     try:
         network = create_feature_extractor(name, layers, cuda=False, verbose=False)
+    except MineganError:
+        FEATURE_EXTRACTORS_REGISTRY.pop(name, None)  # no name to propose to anybody
+        raise
     except AssertionError as error:  # of a network that is built for one size
         raise MineganError(f"{name} cannot be built ({error}): take another size, or leave it out") from error
     except (OSError, RuntimeError, NotImplementedError) as error:
