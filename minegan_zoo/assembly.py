@@ -17,7 +17,7 @@ from minegan_zoo import registry
 from minegan_zoo.config import Choice, RunConfig
 from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, MineganError, Miner, Strategy
 from minegan_zoo.critic_choice import build_critic, choose_critic, image_of_critic
-from minegan_zoo.data import ImageSet, hold_out, load_images
+from minegan_zoo.data import LEAST_TO_SPLIT, ImageSet, hold_out, load_images
 from minegan_zoo.devices import device_of
 from minegan_zoo.method import Method
 from minegan_zoo.mined_source import title_of
@@ -105,6 +105,11 @@ def assemble(
     notes += strategy.notes(steps)
     config, images = _settle_labels(config, images, strategy, notes)
     images, held_out = hold_out(images, config.training.hold_out, config.seed)
+    if len(images) < LEAST_TO_SPLIT and config.augmentation is None and any(stage.adversarial for stage in stages):
+        notes.append(
+            f"with {len(images)} images a critic soon knows them by heart: shifting what it sees often helps "
+            "(--augmentation diffaugment --set augmentation.policy=translation)"
+        )
     if held_out is None and any(stage.until for stage in stages):
         notes.append("no target image is held out, so no rule can end a stage: each takes all of its steps")
     for stage in stages:  # a later stage's too: nobody is to mine for hours and then be told

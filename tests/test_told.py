@@ -29,6 +29,16 @@ def squares(n: int, size: int = 16) -> Tensor:
     return torch.randint(0, 256, (n, 3, size, size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
 
+def test_ten_images_come_with_advice() -> None:
+    def advised(count: int, **parts: Any) -> bool:
+        config = RunConfig((SourceChoice("progan.tiny"),), "given", steps=4, **parts)
+        return any("augmentation.policy=translation" in note for note in assemble(config, squares(count)).notes)
+
+    assert advised(10) and not advised(20)
+    assert not advised(10, augmentation=Choice("ada"))
+    assert not advised(10, strategy=Choice("bsa"))  # it has no critic
+
+
 def test_a_single_target_image_is_trained_on_and_not_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
