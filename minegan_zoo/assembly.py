@@ -105,7 +105,8 @@ def assemble(
     notes += strategy.notes(steps)
     config, images = _settle_labels(config, images, strategy, notes)
     images, held_out = hold_out(images, config.training.hold_out, config.seed)
-    if len(images) < LEAST_TO_SPLIT and config.augmentation is None and any(stage.adversarial for stage in stages):
+    few = held_out is None and len(images) < LEAST_TO_SPLIT
+    if few and config.augmentation is None and any(stage.adversarial for stage in stages):
         notes.append(
             f"with {len(images)} images a critic soon knows them by heart: shifting what it sees often helps "
             "(--augmentation diffaugment --set augmentation.policy=translation)"

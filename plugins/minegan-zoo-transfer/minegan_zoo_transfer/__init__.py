@@ -10,17 +10,16 @@ from collections.abc import Callable, Mapping
 from minegan_zoo.contracts import API, LatentSpace, Miner, MinerEntry, Strategy, StrategyEntry, hookimpl
 
 MINEGAN_ZOO_API = API
-SCALES = "*.affine.*,!*.input.affine.*,*.convs.*.bias,synthesis.layers.*.bias,*.bn?.*,*norm*,output_layer.0.*"
-"""What networks call the parameters that scale and shift their features. Of StyleGAN2 and 3, whose styles only scale,
-these are the biases of convolutions too, and not what turns StyleGAN3's grid."""
+SCALES = "*.affine.*,*.bn?.*,*norm*,output_layer.0.*"
+"""What networks call the parameters that scale and shift their features."""
 
 
 def build_scale_shift(*, scales: str = SCALES, source_lr: float = 4e-3, critic_lr: float = 2e-3) -> Strategy:
     """Adversarial adaptation of the generator's normalisation or modulation scales and shifts only.
 
     Noguchi and Harada's parametrisation (arXiv 1904.01774), adversarial as in Mo et al. (arXiv 2002.10964). `scales`
-    are comma-separated shell-style patterns of their names, with `!` before what is left out. By default a source
-    without any gets a scale on every convolution, whose bias is the shift.
+    are comma-separated shell-style patterns of their names; of convolutions with such styles (StyleGAN2 and 3) the bias
+    is the shift. By default a source without any gets a scale on every convolution, whose bias is the shift.
     """
     from .finetuning import ScaleShift
 

@@ -19,6 +19,7 @@ from .critic_head import evaluating, final_groups
 from .fisher import check_samples, fisher_diagonal, surprise
 from .layers import Place, as_module, convolutions, image_layers, matching
 from .modulation import KernelModulation, importance_of_rows, modulate, modulations, most_important
+from .scales import scaling
 
 MAPPING, NOISE = "mapping.*", "*.noise_strength,*.noise_weight"
 """What StyleGANs call their mapping network, and how strong their noise is."""
@@ -61,8 +62,8 @@ class AdAM(Strategy):
         if stage.name == "probe":
             self._final_start = [parameter.detach().clone() for parameter in self._final(run)]
             for source in map(as_module, run.sources):
-                modulate(convolutions(source) + self._fully_connected(source, self.styles), run.rng)
-                modulate(image_layers(source) + self._fully_connected(source, MAPPING), run.rng, ranked=False)
+                modulate(convolutions(source) + _fully_connected(scaling(source, self.styles)), run.rng)
+                modulate(image_layers(source) + _fully_connected(matching(source, MAPPING)), run.rng, ranked=False)
             final, critic = set(self._final(run)), as_module(run.critic)
             modulate([place for place in convolutions(critic) if place.parameter not in final], run.rng)
             modulate([place for place in image_layers(critic) if place.parameter not in final], run.rng, ranked=False)
@@ -87,10 +88,6 @@ class AdAM(Strategy):
             if stage.name == "adapt":
                 rates |= dict.fromkeys((f"{group}:{name}" for name in _freed(as_module(part))), rate)
         return rates
-
-    @staticmethod
-    def _fully_connected(source: nn.Module, patterns: str) -> list[Place]:
-        return [place for place in matching(source, patterns) if place.parameter.ndim == 2]
 
     @staticmethod
     def _final(run: Run) -> list[nn.Parameter]:
@@ -141,6 +138,10 @@ class AdAM(Strategy):
     def finish(self, run: Run) -> None:
         for part in (*run.sources, run.critic):
             fold(as_module(part))
+
+
+def _fully_connected(found: list[Place]) -> list[Place]:
+    return [place for place in found if place.parameter.ndim == 2]
 
 
 def _freed(part: nn.Module) -> list[str]:

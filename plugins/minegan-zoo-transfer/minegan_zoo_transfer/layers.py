@@ -62,15 +62,9 @@ def _kernels(part: nn.Module) -> list[Place]:
 
 
 def matching(part: nn.Module, patterns: str) -> list[Place]:
-    """The parameters whose names match one of the comma-separated shell-style patterns, and none that "!" precedes."""
-    given = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]
-
-    def among(name: str, wanted: list[str]) -> bool:
-        return any(fnmatch.fnmatchcase(name, each) for each in wanted)
-
-    kept, left_out = [each for each in given if each[0] != "!"], [each[1:] for each in given if each[0] == "!"]
-    found = [(place, place.full_name) for place in places(part)]
-    return [place for place, name in found if among(name, kept) and not among(name, left_out)]
+    """The parameters whose names match one of the comma-separated shell-style patterns."""
+    wanted = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]
+    return [place for place in places(part) if any(fnmatch.fnmatchcase(place.full_name, each) for each in wanted)]
 
 
 def convolving(part: nn.Module) -> list[nn.Module]:

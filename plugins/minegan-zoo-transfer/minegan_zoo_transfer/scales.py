@@ -5,7 +5,7 @@ Imports contracts and this package's adapters and layers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from minegan_zoo.contracts import MineganError
 
 from . import SCALES
 from .adapters import Adapter, attach, names_within
-from .layers import convolutions, matching
+from .layers import Place, convolutions, matching
 
 
 class RowScale(Adapter):
@@ -28,12 +28,22 @@ class RowScale(Adapter):
         return weight * self.scale[:, None, None, None]
 
 
+NO_FEATURES = "*.input.affine.*"
+"""What turns StyleGAN3's grid, which is called as its styles are."""
+
+
+def scaling(source: nn.Module, patterns: str) -> list[Place]:
+    """The parameters by which a network scales and shifts features, by the names that `patterns` give."""
+    others = {place.full_name for place in matching(source, NO_FEATURES)}
+    return [place for place in matching(source, patterns) if place.full_name not in others]
+
+
 def add_scales(sources: Sequence[nn.Module], patterns: str) -> None:
     """Give every convolution a scale in sources that have none of their own that `patterns` name.
 
     Raises MineganError for patterns other than the default that no source answers to.
     """
-    plain = [source for source in sources if not matching(source, patterns)]
+    plain = [source for source in sources if not scaling(source, patterns)]
     if patterns != SCALES and len(plain) == len(sources):
         raise MineganError(
             f"no source has parameters named {patterns}: leave out strategy.scales (which also scales the convolutions "
@@ -46,13 +56,21 @@ def add_scales(sources: Sequence[nn.Module], patterns: str) -> None:
 
 def scale_names(source: nn.Module, patterns: str) -> list[str]:
     """The names of a prepared network's scales and shifts; a convolution's shift is its bias."""
-    own = [place.full_name for place in matching(source, patterns)]
+    own = scaling(source, patterns)
     if own:
-        return own
-    biases = [
+        styles = {place.module for place in own}
+        between = {place.module for place in convolutions(source)}  # not those that write images
+        names = [place.full_name for place in own]
+        shifts = _biases(source, lambda each: each in between and not styles.isdisjoint(each.children()))
+        return list(dict.fromkeys(names + shifts))
+    scaled = _biases(source, lambda each: any(isinstance(child, RowScale) for child in each.modules()))
+    return [*names_within(source, RowScale), *scaled]
+
+
+def _biases(source: nn.Module, wanted: Callable[[nn.Module], bool]) -> list[str]:
+    """The names of the biases of some modules."""
+    return [
         f"{path}.bias"
         for path, module in source.named_modules()
-        if "bias" in dict(module.named_parameters(recurse=False))
-        and any(isinstance(child, RowScale) for child in module.modules())
+        if "bias" in dict(module.named_parameters(recurse=False)) and wanted(module)
     ]
-    return [*names_within(source, RowScale), *biases]
