@@ -50,6 +50,8 @@ class Assembly:
     """Target images that are not, to watch over training."""
     test: ImageSet | None
     steps: int
+    seen: frozenset[str]
+    """Digests of all images that are trained on, and of those that the sources know to have been."""
     notes: tuple[str, ...]
     """What its user should know, each said once."""
 
@@ -96,7 +98,8 @@ def assemble(
         image = replace(image, resolution=config.resolution)
     images = _load_target(config, given, image, sources)
     notes += _notes_on_images(config, images, sources)
-    tested = _load_test(config.test if test is None else test, images)
+    before = frozenset[str]().union(*(source.trained_on for source in sources))
+    tested = _load_test(config.test if test is None else test, images, before)
 
     config, strategy = _choose_strategy(config, notes)
     steps = config.steps or strategy.default_steps
@@ -135,7 +138,12 @@ def assemble(
             "images, or others to measure against (--test)"
         )
     resolved = replace(config, steps=steps, resolution=model.image.resolution, noise_dim=model.noise_dim)
-    return Assembly(resolved, model, method, images, held_out, tested, steps, tuple(notes))
+    if held_out is not None and (shared := len(held_out.image_digests() & before)):
+        notes.append(
+            f"{shared} of {len(held_out)} images that are held out to judge by were trained on when a source was mined"
+        )
+    seen = images.image_digests() | before
+    return Assembly(resolved, model, method, images, held_out, tested, steps, seen, tuple(notes))
 
 
 def _open_sources(config: RunConfig) -> list[GeneratorSource]:
@@ -144,13 +152,18 @@ def _open_sources(config: RunConfig) -> list[GeneratorSource]:
     return [source for group in opened for source in group]
 
 
-def _load_test(real: Any, images: ImageSet) -> ImageSet | None:
-    """Real images to measure against, in the target's form; MineganError where some of them are the target's."""
+def _load_test(real: Any, images: ImageSet, before: frozenset[str]) -> ImageSet | None:
+    """Real images to measure against, in the target's form.
+
+    MineganError where some of them are the target's, or are among those that a source was trained on `before`.
+    """
     if real is None:
         return None
     tested = load_images(real, images.image)
     if overlap := len(tested.image_digests() & images.image_digests()):
         raise MineganError(f"{overlap} of the test images are target images too: take them out of one of the two")
+    if overlap := len(tested.image_digests() & before):
+        raise MineganError(f"{overlap} of the test images were trained on when a source was mined: give others")
     return tested
 
 

@@ -104,7 +104,7 @@ def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, Image
     if share == 0 or len(images) < LEAST_TO_SPLIT:
         return images, None
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed)).tolist()
-    digests = [hashlib.sha256(row.numpy().tobytes()).digest() for row in images.images]
+    digests = images.digests()
     chosen = {digests[i] for i in order[:count]}
     kept = [i for i, digest in enumerate(digests) if digest not in chosen]
     first = {digest: i for i, digest in enumerate(digests) if digest in chosen}

@@ -1,6 +1,6 @@
 """Model -> samples -> features -> records: every number says how it was measured, and whether training saw its images.
 
-May import contracts, data, minegan, mined_source, overlap, records, run_folder, samplers, metrics and extractors.
+May import contracts, data, minegan, mined_source, overlap, records, samplers, sources, metrics and extractors.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from minegan_zoo.mined_source import title_of
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.overlap import Overlap, find_overlap
 from minegan_zoo.records import MetricRecord
-from minegan_zoo.run_folder import CONFIG
 from minegan_zoo.samplers import Sampler, SourceSampler, draw_uint8, image_of
 from minegan_zoo.sources import as_module
 
@@ -53,8 +52,9 @@ def evaluate(
     `model` is a mined model or anything else that samples, a source as it is, or a tensor of images, (n, C, H, W),
     float in [-1, 1] or uint8; `images` is anything that `load_images` reads, brought to the model's form. By default as
     many samples as there are real images, and at least 1000. `training` are the training images (or, where only the
-    overlap is to be checked, `training_digests` their `image_digests()`); a mined model remembers its own. Real images
-    among them are refused, unless `allow_training` is set, and then the metrics are named `fid_train` and so on.
+    overlap is to be checked, `training_digests` their `image_digests()`); a mined model remembers its own, and of
+    `training` only those that it remembers count. Real images that were trained on are refused, unless `allow_training`
+    is set, and then the metrics are named `fid_train` and so on.
     `classes` are the target's, by name or index, for `class_accuracy`; `checkpoint` says which weights these are;
     `device` is the extractor's.
     Raises MineganError for unknown names, too few images, samples that are not finite, or what a metric needs and
@@ -62,9 +62,9 @@ def evaluate(
     """
     from minegan_zoo.extractors import LPIPS, load_extractor
 
-    _check_call(model, images, metrics, samples, seed)
+    _check_call(model, metrics, samples, seed)
     wanted = _chosen(metrics)
-    named = _identity(model)
+    measured = model
     remembered = model.trained_on if isinstance(model, MinedGAN | GeneratorSource) else frozenset[str]()
     model = SourceSampler(model) if isinstance(model, GeneratorSource) else model
     real = load_images(images, image_of(model, seed))
@@ -83,6 +83,7 @@ def evaluate(
     chunks = draw_uint8(model, count, seed, real.image)
     evidence = _gather(chunks, real, overlap.training, network, lpips, seed=seed, classes=chosen_classes)
 
+    named = _identity(measured)
     records = {}
     for name, metric in wanted.items():
         score, used = metric.measure(evidence), lpips if metric.lpips and lpips else network
@@ -113,13 +114,13 @@ def evaluate(
             model=named[0],
             model_sha256=named[1],
             checkpoint=checkpoint or named[2],
-            features=evidence.real.shape[1],
+            features=evidence.real.shape[1] if used is network else 0,
             unseen="" if used.sees_colour or real.image.channels == 1 else "colour",
         )
     return records
 
 
-def _check_call(model: object, images: object, metrics: object, samples: object, seed: object) -> None:
+def _check_call(model: object, metrics: object, samples: object, seed: object) -> None:
     """MineganError for what is of another kind than `evaluate` takes."""
     if isinstance(model, str | Path):
         raise MineganError(f"evaluate takes a model, not a path: give minegan_zoo.MinedGAN.load({str(model)!r})")
@@ -127,8 +128,6 @@ def _check_call(model: object, images: object, metrics: object, samples: object,
         raise MineganError(
             f"evaluate takes a model with sample(n, seed), a source or a tensor of images, not {type(model).__name__}"
         )
-    if isinstance(images, str | Path) and (Path(images) / CONFIG).is_file():
-        raise MineganError(f"{images} is a run's folder, whose pictures are grids of samples: name a folder of images")
     if isinstance(metrics, str) or not isinstance(metrics, Sequence):
         raise MineganError(f"metrics must be a sequence of names, as ('fid', 'kid'), not {metrics!r}")
     for name, value in (("samples", samples), ("seed", seed)):
@@ -138,10 +137,10 @@ def _check_call(model: object, images: object, metrics: object, samples: object,
 
 def _identity(model: Sampler | GeneratorSource | Tensor) -> tuple[str, str, str]:
     """What a record says of a model: its name, the sha256 of its tensors, and which weights these are."""
-    from minegan_zoo.extractors import tensors_digest
+    from minegan_zoo.extractors import bytes_of, tensors_digest
 
     if isinstance(model, Tensor):
-        return "images", hashlib.sha256(model.detach().cpu().contiguous().numpy().tobytes()).hexdigest(), "none"
+        return "images", hashlib.sha256(bytes_of(model)).hexdigest(), "none"
     if isinstance(model, MinedGAN):
         sources = ", ".join(map(title_of, model.sources))
         return f"{type(model).__name__} of {sources}", tensors_digest(model), "last, averaged"

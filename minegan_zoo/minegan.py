@@ -80,8 +80,7 @@ class MinedGAN(nn.Module):
         self._unmined: dict[int, frozenset[str]] = {}
         self._compiled: dict[int, Callable[[Code], Tensor]] = {}
         self.recipe: Recipe | None = None
-        # digests of the training images, as `ImageSet` gives them, those that its sources know of their own among them
-        self.trained_on: frozenset[str] = frozenset()
+        self.trained_on: frozenset[str] = frozenset()  # digests as `ImageSet` gives them, what its sources saw included
 
     @property
     def sources(self) -> list[GeneratorSource]:
@@ -124,11 +123,9 @@ class MinedGAN(nn.Module):
         """
         if u is not None and tuple(u.shape) != (n, self.noise_dim):
             raise MineganError(f"u must be of shape ({n}, {self.noise_dim}), not {tuple(u.shape)}")
-        rng = Generator()
+        rng = Generator().manual_seed(seed or 0)
         if seed is None and u is None:
             rng.seed()
-        else:
-            rng.manual_seed(seed or 0)
         draw = self.draw(n, rng, u=u, labels=labels)
         chosen = self.choose_sources(draw, rng, choose or (self.recipe.choose if self.recipe else "probability"))
         images = torch.empty(n, self.image.channels, self.image.resolution, self.image.resolution)
@@ -179,8 +176,9 @@ class MinedGAN(nn.Module):
                 f"labels must be ({n},) for a model with classes, not {tuple(labels.shape)} for {classes}"
             )
         if labels is not None and not 0 <= int(labels.min()) <= int(labels.max()) < len(self.class_names):
-            names = ", ".join(self.class_names)
-            raise MineganError(f"labels must lie between 0 and {len(self.class_names) - 1}: {names}")
+            raise MineganError(
+                f"labels must lie between 0 and {len(self.class_names) - 1}: {', '.join(self.class_names)}"
+            )
         if labels is None and self.class_names:
             labels = torch.randint(len(self.class_names), (n,), generator=rng)
         labels = None if labels is None else labels.to(self.device)

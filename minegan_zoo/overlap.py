@@ -29,12 +29,18 @@ def find_overlap(
 ) -> Overlap:
     """`remembered` by the model; `training` and `digests` are given, the first in the real images' form.
 
-    A model's memory is believed before what is given: of a folder it may have been trained on a part. Raises
-    MineganError where that is no image at all, and where no training image has the real ones' form.
+    Of given training images a model's memory is believed first: of a folder it may have been trained on a part. What it
+    remembers of images in another form cannot be compared. Raises MineganError where none of the given images is among
+    those that it remembers, and for digests that are all of another form.
     """
+    own, given = _alike(remembered, real), _alike(digests, real)
+    if digests and not given:
+        others = ", ".join(sorted({digest.partition(":")[0] for digest in digests}))
+        raise MineganError(f"training images were prepared as {others}, real ones as {real.form}: use one form")
     left_out = 0
-    if training is not None and remembered:
-        kept = [row for row, digest in enumerate(training.digests()) if digest in remembered]
+    of_training = training.digests() if training is not None else []
+    if training is not None and own:
+        kept = [row for row, digest in enumerate(of_training) if digest in own]
         left_out = len(training) - len(kept)
         if not kept:
             raise MineganError(
@@ -42,10 +48,11 @@ def find_overlap(
                 "its training images: give those of its run, or none, for it remembers which they were"
             )
         training = training.subset(kept)
-    known = remembered | digests | (training.image_digests() if training else frozenset())
-    alike = frozenset(digest for digest in known if digest.partition(":")[0] == real.form)
-    if known and not alike:
-        others = ", ".join(sorted({digest.partition(":")[0] for digest in known}))
-        raise MineganError(f"training images were prepared as {others}, real ones as {real.form}: use one form")
-    shared = sum(digest in alike for digest in real.digests()) if known else None
-    return Overlap(alike, shared, len(known) - len(alike), training, left_out)
+    known = own | given | (frozenset() if own else frozenset(of_training))
+    shared = sum(digest in known for digest in real.digests()) if known else None
+    return Overlap(known, shared, len(remembered) - len(own), training, left_out)
+
+
+def _alike(digests: frozenset[str], real: ImageSet) -> frozenset[str]:
+    """Those of images in the real ones' form."""
+    return frozenset(digest for digest in digests if digest.partition(":")[0] == real.form)

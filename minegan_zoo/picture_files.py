@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from minegan_zoo.contracts import MineganError
 from minegan_zoo.pictures import Album, Picture, SkippedFile, tensor_album
+from minegan_zoo.run_folder import CONFIG, METRICS
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -64,6 +65,8 @@ def path_album(path: Path, labels: bool | None, stack: ExitStack) -> Album:
     """Of a folder, archive or .safetensors file; `labels` None: those of at least two class folders, if there are."""
     if not path.exists():
         raise MineganError(f"{path} does not exist: give a folder of images, an archive, or torchvision:NAME?root=DIR")
+    if (path / CONFIG).is_file() and (path / METRICS).is_file():
+        raise MineganError(f"{path} is a run's folder, whose pictures are grids of samples: name a folder of images")
     if path.is_dir():
         folders, files = _walk(path)
         openers = {name: partial(_from_file, path / name) for name in files}

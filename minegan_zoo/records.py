@@ -53,7 +53,7 @@ class MetricRecord:
     checkpoint: str = ""
     """Which weights these are: "last, averaged" of what a run has left, unless who measured says otherwise."""
     features: int = 0
-    """Numbers an image that the extractor gives."""
+    """Numbers an image that the extractor gives; 0 for those of LPIPS, which are not counted."""
     unseen: str = ""
     """What of the images the extractor does not look at: "colour"."""
     dtype: str = "float32"
@@ -71,18 +71,19 @@ A_SPLIT = 100
 def notes(records: Mapping[str, MetricRecord]) -> list[str]:
     """What tells on the numbers of one evaluation and is no mistake, in sentences."""
     one = next(iter(records.values()))
-    found = []
-    if one.unseen:
-        found.append(
-            f"{one.extractor} does not see {one.unseen}: what differs in it alone counts for nothing; pixels, "
-            "timm:MODEL and inception-v3-compat do (--extractor)"
-        )
     fewest = min(one.real_count, one.fake_count)
-    if fewest <= one.features and any(name.startswith("fid") for name in records):
-        found.append(
-            f"FID needs more images than the {one.features} numbers of {one.extractor}, and there are {fewest}: "
-            "compare it with the FID of as many images only, or look at KID"
-        )
+    found = [
+        f"{record.extractor} does not see {record.unseen}: what differs in it alone counts for nothing; pixels, "
+        "timm:MODEL and inception-v3-compat do (--extractor)"
+        for record in records.values()
+        if record.unseen
+    ][:1]
+    found += [
+        f"FID needs more images than the {record.features} numbers of {record.extractor}, and there are {fewest}: "
+        "compare it with the FID of as many images only, or look at KID"
+        for name, record in records.items()
+        if name.startswith("fid") and fewest <= record.features
+    ]
     splits = records["inception_score"].settings["isc_splits"] if "inception_score" in records else 1
     if one.fake_count < A_SPLIT * splits and "inception_score" in records:
         found.append(

@@ -29,7 +29,7 @@ from minegan_zoo.recorder import Recorder
 from minegan_zoo.registry import generators
 from minegan_zoo.report import write_report
 from minegan_zoo.run_folder import CONFIG, METRICS, MODEL
-from minegan_zoo.saved import save_model
+from minegan_zoo.saved import remember, save_model
 from minegan_zoo.sources import as_module, match_groups, named_groups, save_source
 from minegan_zoo.stopping import StopRequest
 from minegan_zoo.trackers import check_trackers
@@ -55,9 +55,8 @@ def run(
     """
     check_trackers(config.training.trackers)
     assembly = parts.assemble(config, target, test, sources)
-    seen = assembly.target.image_digests().union(*(source.trained_on for source in assembly.model.sources))
     model, processes = resume_or_start(assembly, out, quiet=quiet)
-    model.trained_on = seen
+    remember(model, assembly.seen)
     if out is not None and processes.is_main:
         save_model(model, out / MODEL)
         write_report(out)
@@ -177,13 +176,12 @@ def _gallery(assembly: parts.Assembly, *, watched: bool) -> Gallery:
 
 def _evaluator(assembly: parts.Assembly, real: ImageSet) -> Evaluate:
     count = assembly.config.training.fid_samples
-    digests = assembly.target.image_digests()
 
     def measure(sample: Callable[[int], Tensor]) -> Mapping[str, Any]:
         records = evaluate(
             sample(count),
             real,
-            training_digests=digests,
+            training_digests=assembly.seen,
             allow_training=assembly.test is None,
             checkpoint="the stage's last, averaged",
             device=assembly.model.device,

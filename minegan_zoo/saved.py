@@ -122,7 +122,7 @@ def load_model(reference: str) -> MinedGAN:
     model = MinedGAN(sources, miners, selector, image, facts["noise_dim"], critic, facts["class_names"])
     model.recipe = recipe
     parts = _read_parts(folder / PARTS)
-    model.trained_on = _unpacked(parts.pop("trained_on", {}), folder)
+    remember(model, _unpacked(parts.pop("trained_on", {}), folder))
     for name, module in {f"miners/{i}": m for i, m in enumerate(model.miner_modules)}.items():
         load_strict(module, parts.pop(name, {}), f"{name} of {folder}")
     load_strict(model.selector_module, parts.pop("selector", {}), f"the selector of {folder}")
@@ -131,6 +131,13 @@ def load_model(reference: str) -> MinedGAN:
     if isinstance(critic, ProjectionCritic):
         load_strict(critic.projection, parts.pop("projection", {}), f"the critic's projection of {folder}")
     return model.eval()
+
+
+def remember(model: MinedGAN, digests: frozenset[str]) -> None:
+    """Keep that a model was trained on these images, and its sources too, each of which may be taken for itself."""
+    model.trained_on = digests
+    for source in model.sources:
+        source.trained_on = digests
 
 
 def build_miner(recipe: Recipe, source: GeneratorSource, noise_dim: int, num_classes: int = 0) -> Any:
@@ -266,8 +273,6 @@ def _open_mined(folder: str, *, source: int | None = None) -> list[GeneratorSour
         raise MineganError(f"source {source} of {folder} was dropped while it was mined; it has {kept}")
     indices = kept if source is None else [source]
     if not model.miner_modules:
-        for index in indices:
-            model.sources[index].trained_on = model.trained_on
         return [model.sources[index] for index in indices]
     mined: list[GeneratorSource] = []
     for index in indices:

@@ -80,7 +80,8 @@ def test_what_is_no_model_no_number_or_no_image_is_told(tmp_path: Path) -> None:
     for wide in (pixels(5, 1).long(), pixels(5, 1) > 127):
         with pytest.raises(MineganError, match=r"images are uint8 or float in \[-1, 1\], not (int64|bool)"):
             evaluate(pixels(5, 2), wide)
-    (tmp_path / "config.toml").touch()
+    for name in ("config.toml", "metrics.jsonl"):
+        (tmp_path / name).touch()
     with pytest.raises(MineganError, match="is a run's folder"):
         evaluate(pixels(5, 1), tmp_path)
     with pytest.raises(MineganError, match=r"give each name for itself"):

@@ -39,7 +39,7 @@ IMPORTS = {
     "catalog": "contracts builtin sources adoption strategy_catalog",
     "config": "contracts options registry settings",
     "pictures": "contracts",
-    "picture_files": "contracts pictures",
+    "picture_files": "contracts pictures run_folder",
     "public_datasets": "contracts pictures",
     "pixels": "contracts",
     "data": "contracts pictures picture_files public_datasets pixels",
@@ -66,9 +66,7 @@ IMPORTS = {
     "averages": "minegan",
     "overlap": "contracts data",
     "records": "",
-    "evaluation": (
-        "contracts metrics data extractors samplers minegan mined_source overlap records run_folder sources"
-    ),
+    "evaluation": ("contracts metrics data extractors samplers minegan mined_source overlap records sources"),
     "gallery": "sources recorder pixels checkpoint watch modes minegan",
     "nearest_source": "contracts sources data neighbours modes pixels samplers extractors",
     "devices": "contracts",

@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 
 import minegan_zoo as mz
+from minegan_zoo.assembly import assemble
+from minegan_zoo.config import RunConfig
 from minegan_zoo.contracts import ImageSpec, MineganError
 from minegan_zoo.data import load_images
 from minegan_zoo.evaluation import evaluate
 from minegan_zoo.mined_source import MinedSource
 from minegan_zoo.saved import open_any
+from minegan_zoo.settings import SourceChoice
 
 QUIET = {"training.fid_samples": 0, "training.watch_every": 0}
 
@@ -78,6 +81,27 @@ def test_of_training_images_given_only_those_that_the_model_remembers_count(tmp_
     assert evaluate(model, held_out, samples=20, training=target)["fid"].trained_on == 0
     with pytest.raises(MineganError, match="none of the 20 images of tensor"):
         evaluate(model, held_out, samples=20, metrics=("memorisation",), training=others)
+
+
+def test_sources_of_a_model_remember_with_it_and_may_see_another_form(tmp_path: Path) -> None:
+    target = pixels(12, 3, 8)
+    run = mined("progan.tiny", target, tmp_path / "run", "transfergan", 8)
+    for model in (mz.MinedGAN.load(run), mz.mine(["progan.tiny"], target, steps=2, batch=4, options=QUIET)):
+        assert len(model.trained_on) == 12
+        assert all(source.trained_on == model.trained_on for source in model.sources)
+    (source,) = open_any(str(run))  # which makes 16x16
+    record = evaluate(source, pixels(10, 5), samples=12)["fid"]
+    assert (record.trained_on, record.training_unchecked) == (None, 12)
+    with pytest.raises(MineganError, match="prepared as 3x8, real ones as 3x16"):
+        evaluate(source, pixels(10, 5), training_digests=source.trained_on)
+
+
+def test_a_run_judges_by_no_image_that_a_source_was_mined_for(tmp_path: Path) -> None:
+    before = mined("progan.tiny", pixels(30, 3), tmp_path / "a")
+    with pytest.raises(MineganError, match=r"\d+ of the test images were trained on when a source was mined"):
+        mz.mine([str(before)], pixels(12, 4), test=pixels(30, 3), steps=2, batch=4, options=QUIET)
+    config = RunConfig((SourceChoice(str(before)),), "given", steps=4, seed=1)
+    assert any("held out to judge by were trained on" in note for note in assemble(config, pixels(30, 3)).notes)
 
 
 def test_every_real_image_that_was_trained_on_is_counted(tmp_path: Path) -> None:

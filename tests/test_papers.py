@@ -99,6 +99,7 @@ def test_a_run_file_executes_and_is_measured(
         (["--strategy", "freezed"], set()),
         (["--augmentation", "ada", "--seed", "3"], set()),
         (["--miner", "residual"], {"miner"}),
+        (["--set", "noise_dim=4"], {"noise_dim"}),
         (["--set", "strategy.source_lr=0.5"], {"strategy"}),
         (["--augmentation", "ada", "--set", "augmentation.target=0.9"], {"augmentation"}),
         (["--resolution", "16"], {"resolution"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -16,9 +17,11 @@ import torch
 from torch import Tensor
 
 import minegan_zoo as mz
+from minegan_zoo.builtin.strategies import TransferGAN
 from minegan_zoo.checkpoint import check_weights, load_state
 from minegan_zoo.config import RunConfig
 from minegan_zoo.contracts import ImageSpec
+from minegan_zoo.recorder import read_events
 
 SOURCES = ["stylegan2.tiny", "progan.tiny"]
 SETTINGS = {"fid_samples": 0, "state_every": 2, "samples_every": 4, "log_every": 1}
@@ -156,6 +159,20 @@ def test_a_non_finite_loss_stops_the_run_with_its_step_saved(tmp_path: Path) -> 
         mine(tmp_path / "run", **{"miner_lr": 1e30, "critic_lr": 1e30})
     failed = load_state(tmp_path / "run" / "failed")
     assert failed is not None and failed["batch"]["u"].shape == (4, 32)
+
+
+def test_losses_are_taken_of_each_patch_and_averaged_over_an_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scores(self: Any, stage: Any, step: int, critic: Any, images: Tensor, labels: Any) -> Tensor:
+        return 0 * critic(images, labels)[:, None] + torch.tensor([-3.0, 3.0])
+
+    monkeypatch.setattr(TransferGAN, "scores", scores)
+    mz.mine(["progan.tiny"], target(), strategy="transfergan", steps=1, batch=4, out=tmp_path / "r", options=SETTINGS)
+    (told,) = [event for event in read_events(tmp_path / "r") if event["event"] == "step"]
+    both = math.log1p(math.exp(3)) + math.log1p(math.exp(-3))  # of scores -3 and 3; of their mean 2 log 2
+    assert told["critic_loss"] == pytest.approx(both) and told["miner_loss"] == pytest.approx(both / 2)
+    assert told["fake_score"] == pytest.approx(0, abs=1e-6)
 
 
 def test_weights_that_became_non_finite_are_no_state() -> None:

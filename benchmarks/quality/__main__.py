@@ -49,8 +49,12 @@ def main() -> None:
 def _carry_out_command(arguments: argparse.Namespace) -> None:
     name = "smoke" if arguments.smoke else "full" if arguments.full else "core"
     protocol, places = PROTOCOLS[name], _places(arguments, name)
-    if arguments.names and arguments.command in ("run", "sources", "tune", "page"):
-        raise MineganError(f"{arguments.command} takes no names, as {arguments.names[0]}: --only chooses some")
+    chooses = arguments.command in ("run", "sources", "tune")
+    if arguments.names and (chooses or arguments.command == "page"):
+        hint = ": --only chooses some" if chooses else ""
+        raise MineganError(f"{arguments.command} takes no names, as {arguments.names[0]}{hint}")
+    if arguments.only != "*" and not chooses:
+        raise MineganError(f"--only is for run, sources and tune, not for {arguments.command}")
     match arguments.command:
         case "run":
             sys.exit(_run(name, protocol, places, arguments))

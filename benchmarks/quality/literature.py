@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from minegan_zoo import registry
-from minegan_zoo.adoption import inner_critic
 from minegan_zoo.config import Choice, RunConfig
 from minegan_zoo.contracts import MineganError
+from minegan_zoo.critic_choice import image_of_critic
 from minegan_zoo.minegan import MinedGAN
+from minegan_zoo.sources import canonical_image, noise_dim_of
 
 PAPERS = Path(__file__).parent / "papers"
 
@@ -141,21 +142,17 @@ def _is_free(part: str, run: RunConfig, wanted: RunConfig, model: MinedGAN) -> b
             return bool(strategy.miner == run.miner.name)
         case "critic":
             named = {**run.critic.options, "source": ""} == {**wanted.critic.options, "source": ""}
-            without = run.critic.name == "conv" and all(source.own_critic() is None for source in model.sources)
+            plain = replace(run, critic=Choice("conv")).checked().critic
+            without = run.critic == plain and all(source.own_critic() is None for source in model.sources)
             return wanted.critic.name == "source" and (named if run.critic.name == "source" else without)
         case "resolution":
-            return wanted.resolution is None and run.resolution == _own_resolution(model)
+            adopted = model.recipe.adopted if model.recipe else None
+            own = canonical_image(model.sources, 3, image_of_critic(run, model.sources, adopted))
+            return wanted.resolution is None and run.resolution == own.resolution
         case "noise_dim":
-            return wanted.noise_dim is None
+            return wanted.noise_dim is None and run.noise_dim == noise_dim_of(model.sources)
         case _:
             return False
-
-
-def _own_resolution(model: MinedGAN) -> int:
-    """Which a run takes unless it is told: the adopted discriminator's, or the largest source's."""
-    if model.critic is not None and model.recipe is not None and model.recipe.adopted is not None:
-        return inner_critic(model.critic).image.resolution
-    return max(source.image.resolution for source in model.sources)
 
 
 def comparison(each: Setting, results: Path) -> list[tuple[str, str, float | None, float | None, str]]:

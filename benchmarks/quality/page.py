@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from minegan_zoo.charts import Chart
-from minegan_zoo.wording import column, metric_value
+from minegan_zoo.wording import ARROWS, column, metric_value
 
 from .bars import check_bars
 from .charts import Scatter, colours, fid_chart, probability_chart, scatter
@@ -22,8 +22,6 @@ from .results import SECOND, WHOLE, Cell, Results
 from .tuning import read_summary
 
 PAGE = "index.html"
-LOWER, HIGHER = ("fid", "kid"), ("precision", "recall", "coverage", "class_accuracy")
-"""Metrics of which less is better, and more; of the others, neither: they warn, or are best at real images' value."""
 
 
 @dataclass(frozen=True)
@@ -178,9 +176,9 @@ def _order(cell: Cell | None) -> float:
 
 def _best(cells: Sequence[Cell | None], metric: str) -> float | None:
     found = [cell.mean for cell in cells if cell]
-    if not found or metric not in (*LOWER, *HIGHER):
+    if not found or metric not in ARROWS:
         return None
-    return min(found) if metric in LOWER else max(found)
+    return min(found) if ARROWS[metric] == "↓" else max(found)
 
 
 def _entry(cell: Cell | None, best: float | None) -> Entry:

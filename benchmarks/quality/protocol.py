@@ -64,7 +64,7 @@ class Method:
 RIVALS = ("scale-shift", "bsa", "freezed", "l2sp", "ewc", "cdc", "adam-fsig", "genda")
 OWN = ("minegan", "minegan++", "minegan-noft")
 BASELINES = ("scratch", "transfergan")
-PAPERS = "minegan-paper"
+PAPER_MINEGAN = "minegan-paper"
 """MineGAN with the paper's miner and none of what this project's defaults add (docs/defaults.md)."""
 FROZEN = ("minegan-noft", "genda")
 """Methods that leave the generator as it is: of a class that it has not seen they can make little."""
@@ -76,7 +76,7 @@ AUGMENTATIONS: Mapping[str, tuple[Mapping[str, str], Mapping[str, Any]]] = {
 METHODS: Mapping[str, Method] = {
     **{name: Method(name) for name in (*OWN, *BASELINES, *RIVALS)},
     # a miner that starts anywhere and is held by nothing, a quarter of the steps for mining, one rate throughout
-    PAPERS: Method(
+    PAPER_MINEGAN: Method(
         "minegan",
         options={
             "miner.skip": False,
@@ -203,7 +203,7 @@ CORE = (
     Block(("digits-on",), FROZEN),
     Block(OFF, RIVALS),
     Block(("digits-off",), OWN),
-    Block(OFF, (PAPERS,)),
+    Block(OFF, (PAPER_MINEGAN,)),
 )
 FULL = (
     *CORE,

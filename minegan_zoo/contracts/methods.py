@@ -146,7 +146,7 @@ class Strategy(ABC):
         labels: Tensor | None,
     ) -> Tensor:
         """What a step reads from the critic for images (n, C, R, R), in place of the critic's own scores: (n,), or
-        (n, patches), whose losses are averaged over an image.
+        (n, patches), whose losses are averaged over an image; a penalty is taken of an image's mean score.
         """
         return critic(images, labels)
 

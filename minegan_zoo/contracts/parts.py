@@ -43,7 +43,8 @@ class GeneratorSource(ABC):
     """0 = unconditional."""
     loaded_from: LoadedFrom | None = None
     trained_on: frozenset[str] = frozenset()
-    """Digests of images that it is known to have been trained on; of a checkpoint from elsewhere nobody knows any."""
+    """Digests of images that it is known to have been trained on; of a checkpoint from elsewhere, and of a
+    pretrained folder, nobody knows any."""
     checkpoint_format: str = ""
     """Whose format the weights came in, in a few words; set by the family's builder."""
     lr_scale: float = 1.0
@@ -200,7 +201,9 @@ class Selector(ABC):
 
 
 class Objective(ABC):
-    """A loss family. Both losses are minimised and give one value a score; the selector weighs them."""
+    """A loss family. Both losses are minimised and give one value a score, elementwise: what is scored may be
+    patches, (n, patches). The selector weighs them.
+    """
 
     critic_steps: int = 1
     """Critic updates per miner update."""
@@ -209,11 +212,11 @@ class Objective(ABC):
 
     @abstractmethod
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """(n,), (n,) -> (n,): real and fake scores, paired."""
+        """(n, ...), (n, ...) -> the same shape: real and fake scores, paired."""
 
     @abstractmethod
     def miner_loss(self, fake: Tensor) -> Tensor:
-        """(n,) -> (n,)."""
+        """(n, ...) -> the same shape."""
 
     def penalty(self, critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor | None:
         """A scalar, with a graph to the critic's weights; None where the family has none. Images are paired."""

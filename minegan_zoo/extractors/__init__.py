@@ -4,7 +4,14 @@ Imports torch-fidelity, so it is itself imported where features are needed.
 """
 
 from minegan_zoo.extractors.bundled import BUNDLED, BUNDLED_SHA256, SmallFeatures
-from minegan_zoo.extractors.extractor import LPIPS, Extractor, load_extractor, register_extractors, tensors_digest
+from minegan_zoo.extractors.extractor import (
+    LPIPS,
+    Extractor,
+    bytes_of,
+    load_extractor,
+    register_extractors,
+    tensors_digest,
+)
 
 __all__ = [
     "BUNDLED",
@@ -12,6 +19,7 @@ __all__ = [
     "LPIPS",
     "Extractor",
     "SmallFeatures",
+    "bytes_of",
     "load_extractor",
     "register_extractors",
     "tensors_digest",

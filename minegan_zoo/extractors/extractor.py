@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -71,7 +72,7 @@ class Extractor:
             if isinstance(error, torch.OutOfMemoryError) or "@" not in self.name:
                 raise
             raise MineganError(
-                f"{self.name} cannot look at images of that size ({error}): leave out the size"
+                f"{self.name} failed on these images ({error}): if they are too small for it, leave out the size"
             ) from error
         return found
 
@@ -106,7 +107,9 @@ def load_extractor(
         raise MineganError("no CUDA device is there: leave the device out, or set it to cpu")
     register_extractors(name)
     if name not in FEATURE_EXTRACTORS_REGISTRY:
-        known = sorted({*FEATURE_EXTRACTORS_REGISTRY, *KINDS} - {"timm", "timm-random"})
+        # those of ours that were asked for before are registered too
+        theirs = {each for each in FEATURE_EXTRACTORS_REGISTRY if re.split("[:@]", each)[0] not in KINDS}
+        known = sorted((theirs | set(KINDS)) - {"timm", "timm-random"})
         close = difflib.get_close_matches(name, known, 3)
         raise MineganError(f"no extractor {name}: {_either(close, known)}; or timm:MODEL")
     kind = FEATURE_EXTRACTORS_REGISTRY[name]
@@ -115,9 +118,6 @@ def load_extractor(
         raise MineganError(f"{name} is no classifier: it has no logits; use another extractor, or no class metrics")
     try:
         network = create_feature_extractor(name, layers, cuda=False, verbose=False)
-    except MineganError:
-        FEATURE_EXTRACTORS_REGISTRY.pop(name, None)  # no name to propose to anybody
-        raise
     except AssertionError as error:  # of a network that is built for one size
         raise MineganError(f"{name} cannot be built ({error}): take another size, or leave it out") from error
     except (OSError, RuntimeError, NotImplementedError) as error:
@@ -160,5 +160,10 @@ def tensors_digest(network: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        digest.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(bytes_of(tensor))
     return digest.hexdigest()
+
+
+def bytes_of(tensor: Tensor) -> bytes:
+    """Of a tensor of any type, on any device."""
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()

@@ -84,7 +84,8 @@ def importances(sources: Sequence[nn.Module], run: Run, probes: int) -> list[dic
         for index, source in enumerate(sources)
         for name, parameter in source.named_parameters()
     }
-    critic, was_training = cast(nn.Module, run.critic), cast(nn.Module, run.critic).training
+    critic = cast(nn.Module, run.critic)
+    modes = {module: module.training for module in critic.modules()}
     critic.eval()  # looking at it must not move the power iterations of spectral norm
     total = torch.zeros(sum(layer.neurons for layer in layers.values()), device=next(iter(parameters.values())).device)
     drawable = int((run.selector.probabilities() > 0).sum())
@@ -102,7 +103,8 @@ def importances(sources: Sequence[nn.Module], run: Run, probes: int) -> list[dic
                 for (index, _), layer in layers.items()
             ]
             total += torch.cat(sums)
-    critic.train(was_training)
+    for module, training in modes.items():
+        module.training = training
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.broadcast(total, 0)  # kernels that add in any order must not make ranks disagree
     found: list[dict[str, Tensor]] = [{} for _ in sources]

@@ -103,8 +103,8 @@ def build_cdc(
 
     Ojha et al. (arXiv 2104.06820). `weight` is lambda, of the similarities among `pairs_of` samples. Every
     `anchor_every`-th step trains near anchors (standard deviation `anchor_spread`) with the whole critic, the others
-    anywhere with a critic of patches, which reads the first feature map at most `patch_map` wide (0: half of the image,
-    at most 32).
+    anywhere with a critic of patches, which reads the first feature map at most `patch_map` wide (0: half of the
+    widest one, at most 32).
     """
     from .cdc import CDC
 

@@ -17,11 +17,11 @@ from minegan_zoo.contracts import Critic, GeneratorSource, MineganError, Run, St
 from .adapters import fold, names_of, names_within
 from .critic_head import evaluating, final_groups
 from .fisher import check_samples, fisher_diagonal, surprise
-from .layers import Place, as_module, convolutions, image_layers, matching
+from .layers import Place, as_module, convolutions, has_bias, image_layers, matching
 from .modulation import KernelModulation, importance_of_rows, modulate, modulations, most_important
 from .scales import scaling
 
-MAPPING, NOISE = "mapping.*", "*.noise_strength,*.noise_weight"
+MAPPING, NOISE = "mapping.*,*.mapping.*", "*.noise_strength,*.noise_weight"
 """What StyleGANs call their mapping network, and how strong their noise is."""
 
 
@@ -149,9 +149,5 @@ def _freed(part: nn.Module) -> list[str]:
     found = modulations(part)
     weights = [f"{name.rpartition('.')[0]}.original" for name, each in found.items() if each.ranked]
     holders = dict.fromkeys(name.split(".parametrizations.")[0] for name in found)
-    biases = [f"{holder}.bias" for holder in holders if _has_bias(part.get_submodule(holder))]
+    biases = [f"{holder}.bias" for holder in holders if has_bias(part.get_submodule(holder))]
     return weights + biases + [place.full_name for place in matching(part, NOISE)]
-
-
-def _has_bias(module: nn.Module) -> bool:
-    return "bias" in dict(module.named_parameters(recurse=False))

@@ -33,8 +33,8 @@ def fold(part: nn.Module) -> None:
                 parametrize.remove_parametrizations(module, name)
 
 
-def names_within(part: nn.Module, kind: type[Adapter]) -> list[str]:
-    """The names, as the network calls them, of the parameters of all adapters of a kind."""
+def names_within(part: nn.Module, kind: type[nn.Module]) -> list[str]:
+    """The names, as the network calls them, of the parameters of all modules of a kind."""
     return [
         f"{path}.{name}"
         for path, module in part.named_modules()

@@ -14,9 +14,10 @@ from torch.nn import functional as F
 
 from minegan_zoo.contracts import Batch, Code, GeneratorSource, MineganError, Regulariser, Run, Stage
 
+from .adapters import names_within
 from .finetuning import Finetuning
 from .layers import COLOURS, as_module, convolving, feature_maps
-from .patches import PatchHead, remove_patch_heads
+from .patches import PatchHead, PatchScore, remove_patch_heads
 
 
 class Correspondence(Regulariser):
@@ -107,6 +108,14 @@ class CDC(Finetuning):
         if self.anchors is None:
             self.anchors = torch.randn(len(run.target), run.noise_dim, generator=run.rng)
         self.patches = PatchHead(run, self.patch_map)
+
+    def trainable(self, stage: Stage, run: Run) -> Mapping[str, float]:
+        # the added convolution has an equalized rate, so a critic's own scale of rates is not for it
+        names = names_within(as_module(run.critic), PatchScore)
+        return {
+            **stage.train,
+            **dict.fromkeys((f"critic:{name}" for name in names), self.critic_lr / run.critic.lr_scale),
+        }
 
     def noise(self, stage: Stage, step: int, u: Tensor, rng: Generator) -> Tensor:
         if not self._anchored(step):

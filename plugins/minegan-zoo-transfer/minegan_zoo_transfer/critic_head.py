@@ -73,9 +73,10 @@ def redraw(parameters: list[nn.Parameter], rng: Generator) -> None:
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Within, the module is in `eval()` mode: looking at it changes nothing."""
-    was_training = module.training
+    modes = {each: each.training for each in module.modules()}
     module.eval()
     try:
         yield
     finally:
-        module.train(was_training)
+        for each, training in modes.items():
+            each.training = training

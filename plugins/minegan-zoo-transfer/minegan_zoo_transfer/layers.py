@@ -61,6 +61,11 @@ def _kernels(part: nn.Module) -> list[Place]:
     return [place for place in places(part) if place.parameter.ndim == 4]
 
 
+def has_bias(module: nn.Module) -> bool:
+    """Whether it has a parameter of that name itself."""
+    return "bias" in dict(module.named_parameters(recurse=False))
+
+
 def matching(part: nn.Module, patterns: str) -> list[Place]:
     """The parameters whose names match one of the comma-separated shell-style patterns."""
     wanted = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]

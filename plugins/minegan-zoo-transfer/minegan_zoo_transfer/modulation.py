@@ -21,7 +21,7 @@ class KernelModulation(Adapter):
 
     modulated: Tensor  # bool (rows,): not averaged, copied
 
-    def __init__(self, weight: Tensor, ranked: bool, rng: Generator) -> None:
+    def __init__(self, weight: Tensor, rng: Generator, *, ranked: bool = True) -> None:
         super().__init__()
         self.convolution, self.ranked = weight.ndim == 4, ranked
         rows, columns = weight.flatten(1).shape
@@ -46,7 +46,7 @@ class KernelModulation(Adapter):
 def modulate(places: list[Place], rng: Generator, *, ranked: bool = True) -> None:
     """Give every weight a modulation."""
     for place in places:
-        attach(place.module, place.name, KernelModulation(place.parameter, ranked, rng))
+        attach(place.module, place.name, KernelModulation(place.parameter, rng, ranked=ranked))
 
 
 def modulations(part: nn.Module) -> dict[str, KernelModulation]:

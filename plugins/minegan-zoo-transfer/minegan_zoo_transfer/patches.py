@@ -30,14 +30,15 @@ class PatchHead:
     """
 
     def __init__(self, run: Run, side: int) -> None:
-        """Adds the convolution; `side` 0 is half of the image's, at most 32. Raises MineganError without a map."""
+        """Adds the convolution; `side` 0 is half of the widest map's, at most 32. Raises MineganError without a map."""
         critic, image = as_module(run.critic), run.critic.image
         self.critic = critic
-        self.side = side or min(MOST, image.resolution // 2)
         device = next(critic.parameters()).device
         blank = torch.zeros(1, image.channels, image.resolution, image.resolution, device=device)
         with torch.no_grad(), evaluating(critic), feature_maps(convolving(critic)) as maps:
             critic(blank)
+        widest = max((values.shape[-1] for values in maps.values()), default=0)  # a critic may see smaller images
+        self.side = side or min(MOST, widest // 2)
         wide_enough = [module for module, values in maps.items() if 1 < values.shape[-1] <= self.side]
         if not wide_enough:
             sides = sorted({values.shape[-1] for values in maps.values()} - {1})

@@ -14,7 +14,7 @@ from minegan_zoo.contracts import MineganError
 
 from . import SCALES
 from .adapters import Adapter, attach, names_within
-from .layers import Place, convolutions, matching
+from .layers import Place, convolutions, has_bias, matching
 
 
 class RowScale(Adapter):
@@ -69,8 +69,4 @@ def scale_names(source: nn.Module, patterns: str) -> list[str]:
 
 def _biases(source: nn.Module, wanted: Callable[[nn.Module], bool]) -> list[str]:
     """The names of the biases of some modules."""
-    return [
-        f"{path}.bias"
-        for path, module in source.named_modules()
-        if "bias" in dict(module.named_parameters(recurse=False)) and wanted(module)
-    ]
+    return [f"{path}.bias" for path, module in source.named_modules() if has_bias(module) and wanted(module)]

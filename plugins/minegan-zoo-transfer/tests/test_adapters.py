@@ -51,7 +51,7 @@ def test_an_adapter_folds_below_the_parametrizations_of_others() -> None:
 
 def test_modulation_is_rank_one_on_what_matters_and_leaves_the_rest_free() -> None:
     weight = torch.randn(3, 2, 3, 3, requires_grad=True)
-    modulation = KernelModulation(weight, True, Generator().manual_seed(0))
+    modulation = KernelModulation(weight, Generator().manual_seed(0))
     assert torch.equal(modulation(weight), weight)
     modulation.restart(torch.tensor([True, False, True]), Generator().manual_seed(1))
     assert torch.equal(modulation(weight), weight)
