@@ -187,7 +187,7 @@ def code_from_noise(
 ) -> dict[str, Tensor]:
     """The unmined code of u for `keys`, by default the source's default input.
 
-    z is read from u's first dimensions in the prior's geometry, the rest drawn from `rng`.
+    z is read from u's first dimensions in the prior's geometry; what u has not, and the rest, is drawn from `rng`.
     """
     keys = source.inputs[0] if keys is None else keys
     rest = keys - {"z"} if "z" in keys else keys
@@ -195,7 +195,8 @@ def code_from_noise(
     if "z" in keys:
         space = source.latents["z"]
         size = torch.Size(space.shape).numel()
-        z = u[:, :size]
+        missing = torch.randn(len(u), max(0, size - u.shape[1]), generator=rng).to(u)
+        z = torch.cat([u[:, :size], missing], 1)
         if space.prior == "sphere":
             z = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
         elif space.prior == "truncated":

@@ -208,3 +208,11 @@ def test_conv_critic_takes_any_batch_and_its_labels() -> None:
     assert not torch.equal(critic(images, torch.tensor([0, 1, 2])), critic(images))
     grouped = [parameter for group in critic.groups().values() for parameter in group]
     assert sorted(map(id, grouped)) == sorted(map(id, critic.parameters()))
+
+
+def test_base_noise_may_be_smaller_than_a_sources_z() -> None:
+    images = torch.randint(0, 256, (6, 3, 16, 16), generator=Generator().manual_seed(0), dtype=torch.uint8)
+    model = mz.mine("progan.tiny", images, steps=2, batch=2, options={"noise_dim": 4, "training.fid_samples": 0})
+    u = torch.randn(3, 4)
+    assert model.sample(3, u=u).shape == model.sample_source(0, u, mined=False).shape == (3, 3, 16, 16)
+    assert torch.equal(model.sample_source(0, u, mined=False, seed=1), model.sample_source(0, u, mined=False, seed=1))
