@@ -203,7 +203,6 @@ CORE = (
     Block(("digits-on",), FROZEN),
     Block(OFF, RIVALS),
     Block(("digits-off",), OWN),
-    Block(OFF, (PAPER_MINEGAN,)),
 )
 FULL = (
     *CORE,
