@@ -19,7 +19,9 @@ MINEGAN_ZOO_API = API
 Latents = Mapping[str, LatentSpace]
 
 
-def residual(latents: Latents, noise_dim: int, *, width: int = 128, depth: int = 3, num_classes: int = 0) -> Miner:
+def build_residual(
+    latents: Latents, noise_dim: int, *, width: int = 128, depth: int = 3, num_classes: int = 0
+) -> Miner:
     """The unmined code plus a network of u that is zero at first: step 0 is the source itself.
 
     z is read from u's first dimensions, brought to its prior, and class from its prior's mean; each space has a fully
@@ -34,7 +36,7 @@ def residual(latents: Latents, noise_dim: int, *, width: int = 128, depth: int =
     return building.residual(latents, noise_dim, width, depth, num_classes)
 
 
-def affine(latents: Latents, noise_dim: int, *, rank: int | None = None, num_classes: int = 0) -> Miner:
+def build_affine(latents: Latents, noise_dim: int, *, rank: int | None = None, num_classes: int = 0) -> Miner:
     """z = mean + L u: learns the target's mean and covariance in the latent space, and nothing else.
 
     L is lower-triangular (`rank` 0), or diagonal plus a product of that rank; by default triangular up to 1024
@@ -49,7 +51,7 @@ def affine(latents: Latents, noise_dim: int, *, rank: int | None = None, num_cla
     return building.affine(latents, noise_dim, rank, num_classes)
 
 
-def w(latents: Latents, noise_dim: int, *, width: int = 128, depth: int = 3, num_classes: int = 0) -> Miner:
+def build_w(latents: Latents, noise_dim: int, *, width: int = 128, depth: int = 3, num_classes: int = 0) -> Miner:
     """Mines StyleGAN's W, behind the mapping network: one w for all layers.
 
     Starts as the normal distribution with the mean and covariance of the source's own w (Wulff and Torralba, 2020,
@@ -64,7 +66,7 @@ def w(latents: Latents, noise_dim: int, *, width: int = 128, depth: int = 3, num
     return building.residual(latents, noise_dim, width, depth, num_classes)
 
 
-def wplus(latents: Latents, noise_dim: int, *, width: int = 128, depth: int = 3, num_classes: int = 0) -> Miner:
+def build_wplus(latents: Latents, noise_dim: int, *, width: int = 128, depth: int = 3, num_classes: int = 0) -> Miner:
     """Mines StyleGAN's W+: a w for every layer, from one trunk with a head a layer.
 
     The space of Abdal et al. (2019, arXiv 1904.03189). Starts with all layers alike, as `w` does. When: the target
@@ -78,7 +80,9 @@ def wplus(latents: Latents, noise_dim: int, *, width: int = 128, depth: int = 3,
     return building.residual(latents, noise_dim, width, depth, num_classes)
 
 
-def layerwise(latents: Latents, noise_dim: int, *, width: int = 32, depth: int = 2, num_classes: int = 0) -> Miner:
+def build_layerwise(
+    latents: Latents, noise_dim: int, *, width: int = 32, depth: int = 2, num_classes: int = 0
+) -> Miner:
     """One small independent miner for every synthesis layer of a StyleGAN, in W+.
 
     The networks share u and no weights: what one layer needs cannot disturb another, unlike in `wplus`. All start as
@@ -91,7 +95,7 @@ def layerwise(latents: Latents, noise_dim: int, *, width: int = 32, depth: int =
     return building.layerwise(latents, noise_dim, width, depth, num_classes)
 
 
-def noise(
+def build_noise(
     latents: Latents,
     noise_dim: int,
     *,
@@ -120,7 +124,7 @@ def noise(
     return building.noise(latents, noise_dim, width, depth, map_width, detail, seed, num_classes)
 
 
-def flow(latents: Latents, noise_dim: int, *, width: int = 128, depth: int = 8, num_classes: int = 0) -> Miner:
+def build_flow(latents: Latents, noise_dim: int, *, width: int = 128, depth: int = 8, num_classes: int = 0) -> Miner:
     """An invertible miner of z with an exact log-density: `log_density(code)` (n,) in nats, `inverse(code)` -> u.
 
     `depth` affine coupling layers (RealNVP, Dinh et al., 2017, arXiv 1605.08803), the identity at first; they need
@@ -136,7 +140,7 @@ def flow(latents: Latents, noise_dim: int, *, width: int = 128, depth: int = 8, 
     return building.flow(latents, noise_dim, width, depth, num_classes)
 
 
-def gaussian_mixture(
+def build_gaussian_mixture(
     latents: Latents, noise_dim: int, *, components: int = 8, spread: float = 0.5, num_classes: int = 0
 ) -> Miner:
     """K normal distributions with learned means, scales and weights; one latent class embedding a component.
@@ -153,7 +157,9 @@ def gaussian_mixture(
     return GaussianMixture(latents, noise_dim, components, spread, num_classes)
 
 
-def labelled(latents: Latents, noise_dim: int, *, width: int = 128, depth: int = 3, num_classes: int = 0) -> Miner:
+def build_labelled(
+    latents: Latents, noise_dim: int, *, width: int = 128, depth: int = 3, num_classes: int = 0
+) -> Miner:
     """The paper's fully connected miner conditioned on the target's classes; needs a target with two or more.
 
     Classes scale and shift every hidden unit (FiLM, Perez et al., 2018, arXiv 1709.07871) and move the code by an
@@ -174,12 +180,12 @@ def labelled(latents: Latents, noise_dim: int, *, width: int = 128, depth: int =
 
 @hookimpl
 def register_miners(register: Callable[[MinerEntry], None]) -> None:
-    register(MinerEntry("residual", residual))
-    register(MinerEntry("affine", affine))
-    register(MinerEntry("w", w, ("w",)))
-    register(MinerEntry("wplus", wplus, ("w+",)))
-    register(MinerEntry("layerwise", layerwise, ("w+",)))
-    register(MinerEntry("noise", noise, ("z", "noise.*")))
-    register(MinerEntry("flow", flow))
-    register(MinerEntry("gaussian-mixture", gaussian_mixture))
-    register(MinerEntry("labelled", labelled))
+    register(MinerEntry("residual", build_residual))
+    register(MinerEntry("affine", build_affine))
+    register(MinerEntry("w", build_w, ("w",)))
+    register(MinerEntry("wplus", build_wplus, ("w+",)))
+    register(MinerEntry("layerwise", build_layerwise, ("w+",)))
+    register(MinerEntry("noise", build_noise, ("z", "noise.*")))
+    register(MinerEntry("flow", build_flow))
+    register(MinerEntry("gaussian-mixture", build_gaussian_mixture))
+    register(MinerEntry("labelled", build_labelled))
