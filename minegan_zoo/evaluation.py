@@ -140,7 +140,10 @@ def _identity(model: Sampler | GeneratorSource | Tensor) -> tuple[str, str, str]
     from minegan_zoo.extractors import bytes_of, tensors_digest
 
     if isinstance(model, Tensor):
-        return "images", hashlib.sha256(bytes_of(model)).hexdigest(), "none"
+        digest = hashlib.sha256()
+        for image in model:  # one by one: a copy of thousands would not fit
+            digest.update(bytes_of(image))
+        return "images", digest.hexdigest(), "none"
     if isinstance(model, MinedGAN):
         sources = ", ".join(map(title_of, model.sources))
         return f"{type(model).__name__} of {sources}", tensors_digest(model), "last, averaged"

@@ -66,7 +66,7 @@ IMPORTS = {
     "averages": "minegan",
     "overlap": "contracts data",
     "records": "",
-    "evaluation": ("contracts metrics data extractors samplers minegan mined_source overlap records sources"),
+    "evaluation": "contracts metrics data extractors samplers minegan mined_source overlap records sources",
     "gallery": "sources recorder pixels checkpoint watch modes minegan",
     "nearest_source": "contracts sources data neighbours modes pixels samplers extractors",
     "devices": "contracts",

@@ -157,6 +157,12 @@ def test_density_and_coverage_of_one_distribution(d: int) -> None:
     assert np.mean([density.value for density, _ in found]) == pytest.approx(1, abs=0.06)
 
 
+def test_density_and_coverage_do_not_depend_on_where_features_lie() -> None:
+    real, fake = normal(300, 8, 1), normal(300, 8, 2)
+    near, far = density_coverage(real, fake), density_coverage(real + 1e3, fake + 1e3)
+    assert [each.value for each in far] == pytest.approx([each.value for each in near], abs=5e-3)
+
+
 def test_density_and_coverage_equal_the_check_of_the_authors_package() -> None:
     """10 000 draws of N(0, I) in 1000 dimensions, k = 5: prdc's README has 1.0555 and .9735, without a seed.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -163,6 +164,15 @@ def test_importance_is_what_the_score_would_lose() -> None:
     torch.testing.assert_close(first["layer"], expected)
     assert second["layer"].tolist() == [0, 0, 0, 0]
     assert all(parameter.grad is None for parameter in sources[0].parameters())
+
+
+def test_probing_leaves_the_critic_as_it_was() -> None:
+    source, critic = Dense(), nn.Sequential(nn.Flatten(), spectral_norm(nn.Linear(4, 1)), nn.Flatten(0)).train()
+    critic[0].eval()  # as frozen layers are
+    before = {name: value.clone() for name, value in critic.state_dict().items()}
+    importances([source], dataclasses.replace(by_hand([source], [1.0], []), critic=critic), probes=8)
+    assert [name for name, value in critic.state_dict().items() if not torch.equal(value, before[name])] == []
+    assert critic.training and critic[1].training and not critic[0].training
 
 
 def test_more_is_probed_where_more_sources_can_be_drawn() -> None:

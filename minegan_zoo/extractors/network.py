@@ -57,10 +57,11 @@ class Network(FeatureExtractorBase):
         return f"{self.filter} to {self.size}"
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        found = (
-            dict(zip((FEATURES, LOGITS), self.classify(images), strict=True)) if LOGITS in self.features_list else {}
-        )
-        return tuple(found[layer] if found else self.embed(images) for layer in self.features_list)
+        if LOGITS in self.features_list:
+            found = dict(zip((FEATURES, LOGITS), self.classify(images), strict=True))
+        else:
+            found = {FEATURES: self.embed(images)}
+        return tuple(found[layer] for layer in self.features_list)
 
     @staticmethod
     def get_provided_features_list() -> tuple[str, ...]:
