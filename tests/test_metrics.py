@@ -158,7 +158,7 @@ def test_density_and_coverage_of_one_distribution(d: int) -> None:
 
 
 def test_density_and_coverage_do_not_depend_on_where_features_lie() -> None:
-    real, fake = normal(300, 8, 1), normal(300, 8, 2)
+    real, fake = normal(300, 8, 1).float(), normal(300, 8, 2).float()  # as extractors give them
     near, far = density_coverage(real, fake), density_coverage(real + 1e3, fake + 1e3)
     assert [each.value for each in far] == pytest.approx([each.value for each in near], abs=5e-3)
 

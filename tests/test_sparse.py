@@ -167,7 +167,7 @@ def test_importance_is_what_the_score_would_lose() -> None:
 
 
 def test_probing_leaves_the_critic_as_it_was() -> None:
-    source, critic = Dense(), nn.Sequential(nn.Flatten(), spectral_norm(nn.Linear(4, 1)), nn.Flatten(0)).train()
+    source, critic = Dense(), nn.Sequential(nn.Flatten(), spectral_norm(nn.Linear(4, 3)), nn.Linear(3, 1)).train()
     critic[0].eval()  # as frozen layers are
     before = {name: value.clone() for name, value in critic.state_dict().items()}
     importances([source], dataclasses.replace(by_hand([source], [1.0], []), critic=critic), probes=8)
