@@ -6,7 +6,7 @@
         minegan_check()
 
 The first line may be an ini setting instead: a plugin by its distribution, entry module or entry point. Its
-miners, its selectors and its `*.tiny` generators are checked, or all that build without weights where it has none.
+miners, selectors, objectives and `*.tiny` generators are checked, or all that build without weights where it has none.
 Where its entry module declares `expected_failures = {"check_x": "reason"}` (or "stylegan3.tiny-check_x"), those rules
 must fail. Every pytest run loads this file, so it imports the core only for a test that asks for `minegan_check`.
 """
@@ -67,12 +67,14 @@ def _cases(plugin: Plugin) -> Iterator[object]:
     checks = {f"{plugin.name}-{name}": check for name, check in conformance.plugin_checks(plugin.module).items()}
     for entry, family in _entries(plugin):
         checks |= {f"{entry.name}-{name}": check for name, check in conformance.generator_checks(entry, family).items()}
-    for miner in [name.removeprefix("miners/") for name in plugin.entries if name.startswith("miners/")]:
-        rules_of = conformance.miner_checks(registry.miners.entry(miner))
-        checks |= {f"{miner}-{name}": check for name, check in rules_of.items()}
-    for selector in [name.removeprefix("selectors/") for name in plugin.entries if name.startswith("selectors/")]:
-        rules_of = conformance.selector_checks(registry.selectors.entry(selector))
-        checks |= {f"{selector}-{name}": check for name, check in rules_of.items()}
+    others = {
+        "miners/": lambda name: conformance.miner_checks(registry.miners.entry(name)),
+        "selectors/": lambda name: conformance.selector_checks(registry.selectors.entry(name)),
+        "objectives/": lambda name: conformance.objective_checks(registry.objectives.entry(name)),
+    }
+    for kind, rules_of in others.items():
+        for entry_name in [name.removeprefix(kind) for name in plugin.entries if name.startswith(kind)]:
+            checks |= {f"{entry_name}-{name}": check for name, check in rules_of(entry_name).items()}
 
     expected: dict[str, str] = vars(importlib.import_module(plugin.module)).get("expected_failures", {})
     rules = {case.rpartition("-")[2] for case in checks}

@@ -11,11 +11,19 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from minegan_zoo.conformance import entries, generators, miners, priors, selectors
+from minegan_zoo.conformance import entries, generators, miners, objectives, priors, selectors
 from minegan_zoo.conformance.specimen import RuleBroken, build
-from minegan_zoo.contracts import GeneratorEntry, MinerEntry, SelectorEntry
+from minegan_zoo.contracts import GeneratorEntry, MinerEntry, ObjectiveEntry, SelectorEntry
 
-__all__ = ["RuleBroken", "explain", "generator_checks", "miner_checks", "plugin_checks", "selector_checks"]
+__all__ = [
+    "RuleBroken",
+    "explain",
+    "generator_checks",
+    "miner_checks",
+    "objective_checks",
+    "plugin_checks",
+    "selector_checks",
+]
 
 PLUGIN_RULES = (entries.check_import_is_light, entries.check_imports)
 ENTRY_RULES = (entries.check_metadata, entries.check_tiny, entries.check_state_dict)
@@ -52,6 +60,11 @@ MINER_RULES = (
     miners.check_miner_labels,
     miners.check_miner_state_dict,
 )
+OBJECTIVE_RULES = (
+    objectives.check_losses_are_elementwise,
+    objectives.check_losses_have_gradients,
+    objectives.check_penalty,
+)
 
 
 def plugin_checks(entry_module: str) -> dict[str, Callable[[], None]]:
@@ -80,6 +93,11 @@ def selector_checks(entry: SelectorEntry) -> dict[str, Callable[[], None]]:
 def miner_checks(entry: MinerEntry) -> dict[str, Callable[[], None]]:
     """The rules of a miner entry, by name, ready to run."""
     return {rule.__name__: functools.partial(_run, rule, entry) for rule in MINER_RULES}
+
+
+def objective_checks(entry: ObjectiveEntry) -> dict[str, Callable[[], None]]:
+    """The rules of an objective entry, by name, ready to run."""
+    return {rule.__name__: functools.partial(_run, rule, entry) for rule in OBJECTIVE_RULES}
 
 
 def explain(rule: Callable[..., None]) -> str:
