@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from minegan_zoo.contracts import MineganError, Plateau, Regulariser, Run, Stage, Strategy
 
@@ -12,6 +13,9 @@ Regularisers = Callable[[], tuple[Regulariser, ...]]
 """New ones for a stage."""
 SELECTING = 0.25
 """The largest share of a run that `select_steps` may take."""
+AS_GIVEN, FASTEST = 90, 2.0
+"""Training images for which sources learn at `source_lr` (a hundred, less those held out), and how many times faster
+they do at most where there are more."""
 
 
 @dataclass
@@ -20,6 +24,8 @@ class MineGAN(Strategy):
 
     What mining selected stays selected: sources that lost would learn to imitate the target while they are finetuned.
     So a short run of several sources mines for longer than `mine_share`, until it is clear which of them fit.
+    Sources learn at a rate that grows with the square root of the number of training images: the fewer there are, the
+    sooner a source that moves fast has nothing but them left.
     """
 
     mine_share: float
@@ -30,10 +36,13 @@ class MineGAN(Strategy):
     finetune_miner_lr: float
     """From then on; lower, as miners that stayed as fast would chase sources that move too."""
     source_lr: float
+    """For 90 training images."""
     critic_lr: float
     plateau: bool
     regularisers: Regularisers
     several: bool = field(default=False, init=False)
+    rate: float = field(default=0.0, init=False)
+    """Of the sources in this run; 0 before they are finetuned."""
 
     def __post_init__(self) -> None:
         if not 0 < self.mine_share < 1:
@@ -66,6 +75,16 @@ class MineGAN(Strategy):
             Stage("mine", mining, mine, until, self.regularisers()),
             Stage("finetune", steps - mining, finetune, until, self.regularisers(), select=False),
         )
+
+    def trainable(self, stage: Stage, run: Run) -> Mapping[str, float]:
+        if "sources" not in stage.train:
+            return stage.train
+        self.rate = self.source_lr * min(FASTEST, math.sqrt(len(run.target) / AS_GIVEN))
+        return {**stage.train, "sources": self.rate}
+
+    def summary(self) -> Mapping[str, Any]:
+        """The sources' rate."""
+        return {"source_lr": self.rate} if self.rate else {}
 
 
 @dataclass

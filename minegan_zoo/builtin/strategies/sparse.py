@@ -62,14 +62,13 @@ class MineGANPlusPlus(MineGAN):
         self.free = state["free"]
 
     def summary(self) -> Mapping[str, Any]:
-        """Under "free": "sources/I/LAYER" -> the share of its neurons that is free."""
-        return {
-            "free": {
-                f"sources/{index}/{name}": round(float(neurons.float().mean()), 4)
-                for index, layers in self.free.items()
-                for name, neurons in layers.items()
-            }
+        """The sources' rate, and under "free": "sources/I/LAYER" -> the share of its neurons that is free."""
+        free = {
+            f"sources/{index}/{name}": round(float(neurons.float().mean()), 4)
+            for index, layers in self.free.items()
+            for name, neurons in layers.items()
         }
+        return {**super().summary(), "free": free}
 
     def finish(self, run: Run) -> None:
         for handle in self.handles:
