@@ -23,7 +23,7 @@ def minegan(
 
     `mine_share`: of the steps, for mining, where miners learn at `miner_lr`, and from then on at `finetune_miner_lr`;
     `source_lr`: of sources while they are finetuned on 90 images (a hundred, less those held out); of n images it is
-    multiplied by the root of n / 90, at most by 2;
+    multiplied by the root of n / 90, by a third at least and by 2 at most;
     `select_steps`: of several sources, mine for so many steps at least, or for a quarter of all, until it is clear
     which of them fit (0: for `mine_share`, as with one); `code_prior`: the weight of the regulariser of that name;
     `plateau`: end a stage (finetuning, mostly: mining is short) early when held-out images are no longer approached.

@@ -172,6 +172,26 @@ def test_expected_failures_are_reported_and_strict(author: Author) -> None:
     assert not any(line.startswith("PASSED") for line in lines)
 
 
+def test_objectives_of_a_plugin_are_examined(author: Author) -> None:
+    mean = """
+from minegan_zoo.contracts import Objective, ObjectiveEntry, hookimpl
+
+class Mean(Objective):
+    def critic_loss(self, real, fake):
+        return (fake - real).mean()
+
+    def miner_loss(self, fake):
+        return -fake
+
+@hookimpl
+def register_objectives(register):
+    register(ObjectiveEntry("mean", Mean))
+"""
+    lines = author("-k", "losses or penalty", plugin=mean)
+    assert any(line.startswith("FAILED") and "mean-check_losses_are_elementwise]" in line for line in lines)
+    assert "PASSED test_plugin.py::test_conformance[mean-check_penalty]" in lines
+
+
 def test_an_unknown_expected_failure_is_an_error(author: Author) -> None:
     report = "\n".join(author(plugin='expected_failures = {"check_imags": "?"}'))
     assert "expected_failures of sound names unknown checks: check_imags" in report

@@ -26,6 +26,31 @@ class Sound(Objective):
         return gradients.square().mean()
 
 
+class LeastSquares(Sound):
+    """LSGAN."""
+
+    def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return (real - 1).square() + fake.square()
+
+    def miner_loss(self, fake: Tensor) -> Tensor:
+        return (fake - 1).square()
+
+
+class Saturating(Sound):
+    """Hinges on both sides, and a penalty that is zero for short gradients (WGAN-LP)."""
+
+    def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return (1 - real).relu() + (1 + fake).relu()
+
+    def miner_loss(self, fake: Tensor) -> Tensor:
+        return (1 - fake).relu()
+
+    def penalty(self, critic, real, fake):  # type: ignore[no-untyped-def]
+        images = real.detach().requires_grad_(True)
+        (gradients,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
+        return (gradients.flatten(1).norm(dim=1) - 1).relu().square().mean()
+
+
 class Mean(Sound):
     breaks = "check_losses_are_elementwise"
 
@@ -38,6 +63,20 @@ class MeanOverPatches(Sound):
 
     def miner_loss(self, fake: Tensor) -> Tensor:
         return -fake if fake.ndim == 1 else -fake.mean(1)
+
+
+class MixesPatches(Sound):
+    breaks = "check_losses_are_elementwise"
+
+    def miner_loss(self, fake: Tensor) -> Tensor:
+        return -fake if fake.ndim == 1 else -fake - fake.mean(1, keepdim=True)
+
+
+class Noisy(Sound):
+    breaks = "check_losses_are_elementwise"
+
+    def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return torch.nn.functional.softplus(fake - real) * (1 + 0.1 * torch.rand_like(real))
 
 
 class OfTheBatch(Sound):
@@ -58,6 +97,20 @@ class BlindToReal(Sound):
     breaks = "check_losses_have_gradients"
 
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return fake
+
+
+class WrongCritic(Sound):
+    breaks = "check_losses_want_the_right"
+
+    def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return super().critic_loss(fake, real)
+
+
+class WrongMiner(Sound):
+    breaks = "check_losses_want_the_right"
+
+    def miner_loss(self, fake: Tensor) -> Tensor:
         return fake
 
 
@@ -89,31 +142,64 @@ class OfNothing(Sound):
         return 0 * critic(real).sum()
 
 
-def broken_rules(build: type[Objective]) -> list[str]:
-    failed = []
-    for name, check in conformance.objective_checks(ObjectiveEntry("mine", build)).items():
+class Sum(Sound):
+    breaks = "check_penalty"
+
+    def penalty(self, critic, real, fake):  # type: ignore[no-untyped-def]
+        return len(fake) * super().penalty(critic, real, fake)
+
+
+class Number(Sound):
+    breaks = "check_penalty"
+
+    def penalty(self, critic, real, fake):  # type: ignore[no-untyped-def]
+        return 0.0
+
+
+def failures(entry: ObjectiveEntry) -> dict[str, Exception]:
+    failed: dict[str, Exception] = {}
+    for name, check in conformance.objective_checks(entry).items():
         try:
             check()
-        except conformance.RuleBroken as error:
+        except Exception as error:
             assert error.__notes__[0].startswith("rule: An objective")
-            failed.append(name)
+            failed[name] = error
     return failed
 
 
-@pytest.mark.parametrize("name", ["wgan-gp", "logistic", "hinge"])
-def test_the_built_in_objectives_keep_every_rule(name: str) -> None:
+BROKEN = (
+    Mean, MeanOverPatches, MixesPatches, Noisy, OfTheBatch, Detached, BlindToReal, WrongCritic, WrongMiner, PerImage,
+    NoGraph, Clamps, OfNothing, Sum, Number,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", mz.objectives.list())
+def test_registered_objectives_keep_every_rule(name: str) -> None:
     before = torch.get_rng_state()
-    for check in conformance.objective_checks(mz.objectives.entry(name)).values():
-        check()
+    assert failures(mz.objectives.entry(name)) == {}
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_relativistic_objective_keeps_every_rule() -> None:
-    assert broken_rules(Sound) == []
+@pytest.mark.parametrize("build", [Sound, LeastSquares, Saturating])
+def test_sound_objectives_keep_every_rule(build: type[Objective]) -> None:
+    assert failures(ObjectiveEntry("mine", build)) == {}
 
 
-@pytest.mark.parametrize(
-    "build", [Mean, MeanOverPatches, OfTheBatch, Detached, BlindToReal, PerImage, NoGraph, Clamps, OfNothing]
-)
+@pytest.mark.parametrize("build", BROKEN)
 def test_a_broken_objective_breaks_exactly_its_rule(build: type[Objective]) -> None:
-    assert broken_rules(build) == [build.breaks]  # type: ignore[attr-defined]
+    failed = failures(ObjectiveEntry("mine", build))
+    assert list(failed) == [build.breaks]  # type: ignore[attr-defined]
+    assert all(isinstance(error, conformance.RuleBroken) for error in failed.values())
+
+
+def test_a_penalty_that_asks_for_more_than_a_function_fails_with_its_rule() -> None:
+    class Module(Sound):
+        def penalty(self, critic, real, fake):  # type: ignore[no-untyped-def]
+            return sum(parameter.square().sum() for parameter in critic.parameters())
+
+    assert list(failures(ObjectiveEntry("mine", Module))) == ["check_penalty"]
+
+
+def test_every_rule_has_an_objective_that_breaks_it() -> None:
+    rules = set(conformance.objective_checks(mz.objectives.entry("hinge")))
+    assert {build.breaks for build in BROKEN} == rules  # type: ignore[attr-defined]

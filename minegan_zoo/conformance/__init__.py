@@ -63,6 +63,7 @@ MINER_RULES = (
 OBJECTIVE_RULES = (
     objectives.check_losses_are_elementwise,
     objectives.check_losses_have_gradients,
+    objectives.check_losses_want_the_right,
     objectives.check_penalty,
 )
 

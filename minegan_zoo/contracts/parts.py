@@ -219,7 +219,9 @@ class Objective(ABC):
         """(n, ...) -> the same shape."""
 
     def penalty(self, critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor | None:
-        """A scalar, with a graph to the critic's weights; None where the family has none. Images are paired."""
+        """A scalar, the mean over the images, with a graph to the critic's weights; None where the family has none.
+        Images are paired; `critic` is a function alone.
+        """
         return None
 
 

@@ -13,9 +13,10 @@ Regularisers = Callable[[], tuple[Regulariser, ...]]
 """New ones for a stage."""
 SELECTING = 0.25
 """The largest share of a run that `select_steps` may take."""
-AS_GIVEN, FASTEST = 90, 2.0
-"""Training images for which sources learn at `source_lr` (a hundred, less those held out), and how many times faster
-they do at most where there are more."""
+IMAGES_AS_GIVEN = 90
+"""Training images for which sources learn at `source_lr`: a hundred, less those held out."""
+LEAST_TIMES, MOST_TIMES = 1 / 3, 2.0
+"""Between which multiples of it they learn on others: those of 10 and of 360 images."""
 
 
 @dataclass
@@ -24,8 +25,8 @@ class MineGAN(Strategy):
 
     What mining selected stays selected: sources that lost would learn to imitate the target while they are finetuned.
     So a short run of several sources mines for longer than `mine_share`, until it is clear which of them fit.
-    Sources learn at a rate that grows with the square root of the number of training images: the fewer there are, the
-    sooner a source that moves fast has nothing but them left.
+    This project's own: the sources' rate grows with the square root of the number of training images, for with ten a
+    source that moves fast loses its diversity, and with a thousand a slow one is not done (docs/defaults.md).
     """
 
     mine_share: float
@@ -36,13 +37,13 @@ class MineGAN(Strategy):
     finetune_miner_lr: float
     """From then on; lower, as miners that stayed as fast would chase sources that move too."""
     source_lr: float
-    """For 90 training images."""
+    """For `IMAGES_AS_GIVEN`."""
     critic_lr: float
     plateau: bool
     regularisers: Regularisers
     several: bool = field(default=False, init=False)
-    rate: float = field(default=0.0, init=False)
-    """Of the sources in this run; 0 before they are finetuned."""
+    rate: float | None = field(default=None, init=False)
+    """Of the sources in this run; None before they are finetuned."""
 
     def __post_init__(self) -> None:
         if not 0 < self.mine_share < 1:
@@ -79,12 +80,13 @@ class MineGAN(Strategy):
     def trainable(self, stage: Stage, run: Run) -> Mapping[str, float]:
         if "sources" not in stage.train:
             return stage.train
-        self.rate = self.source_lr * min(FASTEST, math.sqrt(len(run.target) / AS_GIVEN))
+        times = math.sqrt(len(run.target) / IMAGES_AS_GIVEN)
+        self.rate = self.source_lr * min(MOST_TIMES, max(LEAST_TIMES, times))
         return {**stage.train, "sources": self.rate}
 
     def summary(self) -> Mapping[str, Any]:
-        """The sources' rate."""
-        return {"source_lr": self.rate} if self.rate else {}
+        """The sources' rate, before a source's own `lr_scale`."""
+        return {} if self.rate is None else {"source_lr": self.rate}
 
 
 @dataclass
