@@ -65,7 +65,8 @@ RIVALS = ("scale-shift", "bsa", "freezed", "l2sp", "ewc", "cdc", "adam-fsig", "g
 OWN = ("minegan", "minegan++", "minegan-noft")
 BASELINES = ("scratch", "transfergan")
 PAPER_MINEGAN = "minegan-paper"
-"""MineGAN with the paper's miner and none of what this project's defaults add (docs/defaults.md)."""
+"""MineGAN with the paper's miner and none of what this project's defaults add (docs/defaults.md), but that its sources'
+rate goes by the number of images."""
 FROZEN = ("minegan-noft", "genda")
 """Methods that leave the generator as it is: of a class that it has not seen they can make little."""
 AUGMENTATIONS: Mapping[str, tuple[Mapping[str, str], Mapping[str, Any]]] = {
