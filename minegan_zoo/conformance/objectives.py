@@ -13,7 +13,7 @@ from minegan_zoo.contracts import Objective, ObjectiveEntry
 SHAPES = ((6,), (6, 5))
 """A score an image, and one for each of five patches."""
 SCALES = (1.0, 100.0)
-"""Of a critic's scores: its gradients are short, so that a penalty on long ones is zero, or long."""
+"""What a critic's scores are multiplied with: its gradients are short, where a one-sided penalty is zero, then long."""
 
 
 def check_losses_are_elementwise(entry: ObjectiveEntry) -> None:
