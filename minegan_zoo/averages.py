@@ -28,6 +28,12 @@ class Averages:
         if name not in self._parts:
             self._parts[name] = (module, ModelEmaV3(module))
 
+    def add_trained(self, model: MinedGAN) -> None:
+        """Add those of the model's parts of which something is trained."""
+        for name, module in model.trainable_parts():
+            if any(parameter.requires_grad for parameter in module.parameters()):
+                self.add(name, module)
+
     def drop(self, *names: str) -> None:
         """Forget parts that are no more."""
         for name in names:

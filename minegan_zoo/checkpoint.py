@@ -72,6 +72,15 @@ def check_weights(step: int, *modules: nn.Module) -> None:
                 )
 
 
+def non_finite(step: int, facts: Mapping[str, float], place: Path | None) -> MineganError:
+    """What to raise for a loss; `place` is where the step's state and batch were saved."""
+    told = ", ".join(f"{name} {value}" for name, value in facts.items())
+    saved = "nothing was saved, as the run has no folder"
+    if place is not None:
+        saved = f"the step's state and batch are in {place}"
+    return MineganError(f"the loss became non-finite at step {step} ({told}); {saved}. {TOO_FAST}")
+
+
 def check_origin(state: Mapping[str, Any], installed: Mapping[str, str], target: str, place: Path) -> None:
     """MineganError for a state of other target images, of a plugin that is not here or of a newer version of one."""
     if state["target"] != target:

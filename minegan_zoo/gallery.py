@@ -112,6 +112,17 @@ class Gallery:
         return self._watch.samples(model.sample(WATCHED, seed=self.seed)).get("kid")
 
     @preserved_random_state()
+    def gained(self, model: MinedGAN) -> tuple[float, float] | None:
+        """KID from the first source's samples to the training images without and with its miner; None of too few."""
+        if self._watch is None:
+            return None
+        u = self._noise(WATCHED)
+        before, after = (
+            self._watch.to_training(model.sample_source(0, u, mined=mined, seed=self.seed)) for mined in (False, True)
+        )
+        return None if before is None or after is None else (before, after)
+
+    @preserved_random_state()
     def _measure(
         self, recorder: Recorder, step: int, facts: Mapping[str, Any], sample: Callable[[int], Tensor]
     ) -> None:

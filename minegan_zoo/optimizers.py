@@ -62,9 +62,9 @@ class StageOptimizers:
         return {name: optimizer.state_dict() for name, optimizer in pairs.items() if optimizer is not None}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The reverse."""
+        """The reverse; an empty one is of optimizers that are to begin anew."""
         for name, optimizer in {"critic": self.critic, "miner": self.miner}.items():
-            if optimizer is not None:
+            if optimizer is not None and state:
                 optimizer.load_state_dict(state[name])
 
 

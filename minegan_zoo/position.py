@@ -27,6 +27,8 @@ class Position:
     """The rule has ended the stage."""
     dropped: dict[int, int] = field(default_factory=dict)
     """Source -> the stage in which it was dropped."""
+    undone: bool = False
+    """Mining has been undone."""
 
     def measured(self, distance: float, rule: Plateau) -> None:
         """One more distance to held-out images; ends the stage when the least is `rule.patience` measurements old."""

@@ -125,6 +125,14 @@ class Recorder:
         self.event("dropped", step, {"source": source})
         self.say(f"{self._name(source)} is dropped at step {step}: the selector will not choose it again")
 
+    def undone(self, stage: str, step: int, before: float, after: float) -> None:
+        """Record and say that a stage's mining was undone."""
+        self.event("undone", step, {"stage": stage, "kid_before": before, "kid_after": after})
+        self.say(
+            f"mining brought the samples of {self._name(0)} no nearer to the target (KID {before:.3g} -> {after:.3g}): "
+            "it is undone, and the source is finetuned alone"
+        )
+
     def _name(self, source: int) -> str:
         return self.sources[source] if self.sources else f"source {source}"
 

@@ -161,7 +161,9 @@ def resume_or_start(assembly: parts.Assembly, out: Path | None, *, quiet: bool =
 
 def _gallery(assembly: parts.Assembly, *, watched: bool) -> Gallery:
     config, target, held_out = assembly.config, assembly.target, assembly.held_out
-    ruled = any(stage.until for stage in assembly.method.strategy.stages(assembly.steps))
+    stages = assembly.method.strategy.stages(assembly.steps)
+    ruled = any(stage.until for stage in stages)
+    tried = any(stage.undo_above is not None for stage in stages)
     held = None if held_out is None else held_out.images
 
     def watch() -> Watch:
@@ -169,7 +171,8 @@ def _gallery(assembly: parts.Assembly, *, watched: bool) -> Gallery:
 
         return Watch(load_extractor(None, assembly.model.device).features, target.images, held)
 
-    needed = ruled or (watched and config.training.watch_every > 0 and 1 < len(target) <= MOST_WATCHED)
+    watched_over = watched and config.training.watch_every > 0
+    needed = ruled or ((watched_over or tried) and 1 < len(target) <= MOST_WATCHED)
     evaluator = _evaluator(assembly, assembly.real) if watched and assembly.real else None
     return Gallery(assembly.model.noise_dim, config.seed, evaluator, watch if needed else None, target.images, held)
 

@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from minegan_zoo import checkpoint
 from minegan_zoo.averages import Averages
 from minegan_zoo.batches import TargetBatches
 from minegan_zoo.config import Training
-from minegan_zoo.contracts import Code, MineganError, Run, Stage
+from minegan_zoo.contracts import Run, Stage
 from minegan_zoo.gallery import Gallery
 from minegan_zoo.method import Method
 from minegan_zoo.minegan import MinedGAN
@@ -27,10 +26,12 @@ from minegan_zoo.position import Position
 from minegan_zoo.processes import Processes
 from minegan_zoo.recorder import Means, Recorder
 from minegan_zoo.run_folder import FAILED, STATE
+from minegan_zoo.run_view import run_of
 from minegan_zoo.selection import Proposal, Score, settle
 from minegan_zoo.sources import as_module, lr_scales, named_groups, regulariser_modules
 from minegan_zoo.steps import Steps
 from minegan_zoo.stopping import StopRequest, leave
+from minegan_zoo.undoing import Start, failed, put_back, start_of
 
 
 class Trainer:
@@ -55,6 +56,7 @@ class Trainer:
     ) -> None:
         """`scores` is the critic compiled, if it is; `versions` are those of the packages that the run is made of."""
         self.model, self.method, self.critic = model, method, as_module(method.critic)
+        self.augmentation = as_module(method.augmentation) if method.augmentation else nn.Module()
         self.seed, self.versions = seed, dict(versions or {})
         self.target, self.batch, self.settings, self.folder = target, batch, settings, folder
         self.processes, self.gallery = processes, gallery
@@ -64,6 +66,7 @@ class Trainer:
         self.averages = Averages(settings.ema_images, settings.ema_rampup)
         self.optimizers: StageOptimizers | None = None
         self.begun: int | None = None
+        self.start: Start | None = None
         self.steps = Steps(
             model, method, target, processes, self.rng, batch, settings.batch_per_device,
             scores or self.critic, self.critic, self._check_finite,
@@ -135,6 +138,8 @@ class Trainer:
         self._apply_rule(stage)
         last = self.position.stage_step == stage.steps or self.position.ended
         if last:
+            if self.start is not None:
+                self._undo(stage, self.start)
             if told := settle(self.average(), self.critic, self.target, self.stages[self.position.stage :]):
                 self.recorder.say(told)
             self.processes.align([self.model.selector_module])  # noise that differs between processes moves scores
@@ -159,17 +164,25 @@ class Trainer:
         if rule is None or position.stage_step % rule.every:
             return
         distance = self.processes.agree(lambda: self.gallery.distance(self.average()))
-        if distance is None:
-            return
-        position.measured(distance, rule)
-        self.recorder.event("rule", position.step, {"stage": stage.name, "kid": distance, "stale": position.stale})
+        if distance is not None:
+            position.measured(distance, rule)
+            self.recorder.event("rule", position.step, {"stage": stage.name, "kid": distance, "stale": position.stale})
 
-    # Stages
+    def _undo(self, stage: Stage, start: Start) -> None:
+        """Put miner and critic back where the stage brought the source's samples no nearer to the target."""
+        gained = self.processes.agree(lambda: self.gallery.gained(self.average()))
+        if gained is not None and failed(stage, *gained):
+            put_back(self.model, self.critic, start)
+            self.averages.drop("miners/0")
+            self.optimizers = None  # no moments of what has not been
+            self.position.undone = True
+            self.recorder.undone(stage.name, self.position.step, *gained)
 
     def _begin(self, index: int) -> None:
         """Free what the stage trains, with optimizers that remember the last stage's moments."""
         stage = self.stages[index]
         run = self._run(self.model)
+        self.start = start_of(stage, self.model, self.critic)
         self.method.strategy.prepare(stage, run)
         for regulariser in (*stage.regularisers, *stage.critic_regularisers):
             regulariser.prepare(run)
@@ -181,9 +194,7 @@ class Trainer:
         self.model.train()
         for source in self.model.source_modules:
             source.train(stage.batch_stats)
-        for name, module in self.model.trainable_parts():
-            if any(parameter.requires_grad for parameter in module.parameters()):
-                self.averages.add(name, module)
+        self.averages.add_trained(self.model)
         self.begun = index
 
     def _optimize(self, stage: Stage) -> None:
@@ -192,16 +203,11 @@ class Trainer:
         train = of_kept(self.method.strategy.trainable(stage, self._run(self.model)), self.position.dropped)
         every = self.method.objective.penalty_every
         self.optimizers = StageOptimizers(stage, train, groups, scales, betas, every, self.optimizers)
+        if self.position.undone:
+            self.model.miner_modules.requires_grad_(False)
 
     def _run(self, model: MinedGAN) -> Run:
-        def sample(n: int, rng: Generator) -> tuple[Tensor, Code]:
-            index = int(torch.multinomial(model.selector.probabilities().cpu().double(), 1, generator=rng))
-            return model.synthesize(index, model.draw(n, rng), torch.arange(n))
-
-        return Run(
-            model.sources, model.miners, self.method.critic, model.selector, self.rng, model.noise_dim,
-            self.target.images, self.target.labels, model.image, sample,
-        )  # fmt: skip
+        return run_of(model, self.method, self.target, self.rng, undone=self.position.undone)
 
     def _drop_losers(self) -> None:
         """Take from memory what the selector will never choose again."""
@@ -231,8 +237,6 @@ class Trainer:
             self.recorder.step(stage.name, step, shown)
             self.means.clear()
 
-    # State
-
     def _save_state(self) -> None:
         # every process has the same state but for its random numbers, which only augmentations draw
         if self.folder is not None and self.processes.is_main:
@@ -241,13 +245,12 @@ class Trainer:
 
     def _state(self) -> dict[str, Any]:
         stage = self.stages[self.position.stage]
-        augmentation = self.method.augmentation
         return {
             "versions": self.versions,
             "position": self.position.as_dict(),
             "model": self.model.state_dict(),
             "critic": self.critic.state_dict(),
-            "augmentation": {} if augmentation is None else as_module(augmentation).state_dict(),
+            "augmentation": self.augmentation.state_dict(),
             "regularisers": {name: part.state_dict() for name, part in regulariser_modules(stage).items()},
             "strategy": self.method.strategy.state(),
             "averages": self.averages.state_dict(),
@@ -255,6 +258,7 @@ class Trainer:
             "rng": self.rng.get_state(),
             "random": checkpoint.random_state(),
             "means": self.means.totals,
+            "start": dict(self.start or {}),
             "target": self.target.digest,
         }
 
@@ -274,8 +278,7 @@ class Trainer:
         with checkpoint.belonging(place):
             self.model.load_state_dict(state["model"])
             self.critic.load_state_dict(state["critic"])
-            if self.method.augmentation is not None:
-                as_module(self.method.augmentation).load_state_dict(state["augmentation"])
+            self.augmentation.load_state_dict(state["augmentation"])
             for name, part in regulariser_modules(self.stages[self.position.stage]).items():
                 part.load_state_dict(state["regularisers"][name])
             self.averages.load_state_dict(state["averages"])
@@ -283,18 +286,15 @@ class Trainer:
             self.rng.set_state(state["rng"])
             checkpoint.restore_random_state(state["random"])
             self.means.totals = state["means"]
+            self.start = state["start"] or None
         return True
 
     def _check_finite(self, loss: Tensor, facts: Mapping[str, float], u: Tensor, images: Tensor) -> None:
-        if bool(torch.isfinite(loss)):
+        if bool(loss.isfinite()):
             return
-        told = "nothing was saved, as the run has no folder"
+        place = None
         if self.folder is not None:
-            batch = {"u": u, "images": images, "facts": {name: repr(value) for name, value in facts.items()}}
             place = self.folder / (FAILED if self.processes.is_main else f"{FAILED}-{self.processes.rank}")
+            batch = {"u": u, "images": images, "facts": {name: repr(value) for name, value in facts.items()}}
             checkpoint.save_state(place, self.position.step, {**self._state(), "batch": batch})
-            told = f"the step's state and batch are in {place}"
-        raise MineganError(
-            f"the loss became non-finite at step {self.position.step + 1} "
-            f"({', '.join(f'{name} {value}' for name, value in facts.items())}); {told}. {checkpoint.TOO_FAST}"
-        )
+        raise checkpoint.non_finite(self.position.step + 1, facts, place)

@@ -23,7 +23,7 @@ Extract = Callable[[Tensor], Tensor]
 PAIRS = 8
 """How many samples are shown beside their nearest training images: together they fill a grid of four columns."""
 LEAST_FOR_KID = 5
-"""Held-out images from which KID is measured; fewer make too few pairs."""
+"""Held-out or training images from which KID is measured; fewer make too few pairs."""
 LEAST_FOR_COPIES = 20
 """Real distances from which near copies are counted: one in twenty may be the nearest."""
 MOST = 4096
@@ -89,6 +89,13 @@ class Watch:
         if self.held_out is not None and len(self.held_out) >= LEAST_FOR_KID:
             found["kid"] = metrics.kid(self.held_out, features, seed=0).value
         return found
+
+    def to_training(self, images: Tensor) -> float | None:
+        """KID of samples (m, C, R, R) in [-1, 1] to the training images: whether they came nearer, not how good they
+        are. None where there are too few."""
+        if len(self.train) < LEAST_FOR_KID:
+            return None
+        return metrics.kid(self.train, self.extract(to_uint8(images)), seed=0).value
 
     @staticmethod
     def critic(train_scores: Tensor, held_out_scores: Tensor, fake_scores: Tensor) -> dict[str, float]:

@@ -74,12 +74,14 @@ IMPORTS = {
     "assembly": (
         "contracts registry method sources config data devices minegan mined_source critic_choice optimizers saved"
     ),
+    "undoing": "contracts minegan",
+    "run_view": "contracts batches method minegan",
     "shares": "contracts neighbours batches modes minegan",
     "selection": "contracts batches modes minegan shares",
     "steps": "contracts method sources draws processes batches optimizers minegan selection",
     "trainer": (
         "contracts stopping run_folder method sources position processes recorder config batches checkpoint "
-        "optimizers modes minegan averages gallery selection steps"
+        "optimizers modes minegan averages gallery undoing run_view selection steps"
     ),
     "running": (
         "contracts registry atomic stopping run_folder compiling sources processes trackers recorder config "

@@ -100,6 +100,15 @@ steps = 8
 name = "bsa"
 options = {{ perceptual = "none" }}
 """,
+    # a miner that is put back when mining ends, and stays
+    "undone": f"""
+sources = ["progan.tiny"]
+steps = 8
+{TRAINING.replace("resolution = 16", "")}
+[strategy]
+name = "minegan"
+options = {{ mine_share = 0.5, miner_lr = 1e-5 }}
+""",
 }
 
 
@@ -262,7 +271,7 @@ def test_a_run_that_is_killed_again_and_again_leaves_what_an_undisturbed_one_lea
 
 
 def test_the_cases_hold_what_must_survive(place: Path) -> None:
-    """A source that was dropped, a rule that ended a stage, masks, a regulariser's weights, the watch."""
+    """A source that was dropped, a rule that ended a stage, masks, a regulariser's weights, mining undone, a watch."""
     events = {case: read_events(place / "killed" / case) for case in CASES}
     assert all(any(event["event"] == "dropped" for event in events[case]) for case in ("rules", "masks"))
     assert ("mine", "plateau") in [(e["stage"], e["reason"]) for e in events["rules"] if e["event"] == "stage_end"]
@@ -273,6 +282,7 @@ def test_the_cases_hold_what_must_survive(place: Path) -> None:
     free = state["masks"]["strategy"]["free"]  # type: ignore[index]
     assert {bool(each) for layers in free.values() for mask in layers.values() for each in mask} == {True, False}
     assert state["weights"]["regularisers"], "codes that are learned"  # type: ignore[index]
+    assert [event["step"] for event in events["undone"] if event["event"] == "undone"] == [4]
     assert all(any(event["event"] == "watch" for event in told) for told in events.values())
 
 

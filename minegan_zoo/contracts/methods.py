@@ -76,6 +76,10 @@ class Stage:
     """The selector picks and learns; otherwise sources are drawn by its probabilities, which stay as they are."""
     batch_stats: bool = False
     """Sources normalise by batch statistics (training from scratch) instead of the stored ones."""
+    undo_above: float | None = None
+    """Undo the mining of a lone source that did not pay: where the stage began with the source's own samples and its
+    end has left more than this share of their distance (KID) to the training images, miner and critic are put back
+    where the stage began, and the miner stays there."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,8 @@ class Run:
     sample: Callable[[int, Generator], tuple[Tensor, Code]]
     """(n, rng) -> what the model makes now, canonical (n, C, R, R) with a graph, of one source by the selector's
     probabilities, and its code."""
+    undone: bool = False
+    """An earlier stage's mining was undone: the miner makes the source's own samples, and is not trained."""
 
 
 class Strategy(ABC):

@@ -17,6 +17,10 @@ IMAGES_AS_GIVEN = 90
 """Training images for which sources learn at `source_lr`: a hundred, less those held out."""
 LEAST_TIMES, MOST_TIMES = 1 / 3, 2.0
 """Between which multiples of it they learn on others: those of 10 and of 360 images."""
+ALONE_TIMES = 2.0
+"""How much faster a source learns whose mining was undone, for it has all the way to go; `MOST_TIMES` at most."""
+UNDO_ABOVE = 0.9
+"""What mining must leave at most of the distance to the target."""
 
 
 @dataclass
@@ -26,7 +30,8 @@ class MineGAN(Strategy):
     What mining selected stays selected: sources that lost would learn to imitate the target while they are finetuned.
     So a short run of several sources mines for longer than `mine_share`, until it is clear which of them fit.
     This project's own: the sources' rate grows with the square root of the number of training images, for with ten a
-    source that moves fast loses its diversity, and with a thousand a slow one is not done (docs/defaults.md).
+    source that moves fast loses its diversity, and with a thousand a slow one is not done; and mining that brings one
+    source's own samples no nearer to the target is undone (docs/defaults.md).
     """
 
     mine_share: float
@@ -44,6 +49,7 @@ class MineGAN(Strategy):
     several: bool = field(default=False, init=False)
     rate: float | None = field(default=None, init=False)
     """Of the sources in this run; None before they are finetuned."""
+    undone: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.mine_share < 1:
@@ -73,20 +79,22 @@ class MineGAN(Strategy):
         mine = {"critic": self.critic_lr, "miners": self.miner_lr}
         finetune = {"critic": self.critic_lr, "miners": self.finetune_miner_lr, "sources": self.source_lr}
         return (
-            Stage("mine", mining, mine, until, self.regularisers()),
+            Stage("mine", mining, mine, until, self.regularisers(), undo_above=None if self.several else UNDO_ABOVE),
             Stage("finetune", steps - mining, finetune, until, self.regularisers(), select=False),
         )
 
     def trainable(self, stage: Stage, run: Run) -> Mapping[str, float]:
         if "sources" not in stage.train:
             return stage.train
-        times = math.sqrt(len(run.target) / IMAGES_AS_GIVEN)
-        self.rate = self.source_lr * min(MOST_TIMES, max(LEAST_TIMES, times))
+        self.undone = run.undone
+        times = max(LEAST_TIMES, math.sqrt(len(run.target) / IMAGES_AS_GIVEN)) * (ALONE_TIMES if self.undone else 1)
+        self.rate = self.source_lr * min(MOST_TIMES, times)
         return {**stage.train, "sources": self.rate}
 
     def summary(self) -> Mapping[str, Any]:
-        """The sources' rate, before a source's own `lr_scale`."""
-        return {} if self.rate is None else {"source_lr": self.rate}
+        """The sources' rate, before a source's own `lr_scale`, and whether mining was undone."""
+        undone = {"mining": "undone"} if self.undone else {}
+        return {} if self.rate is None else {"source_lr": self.rate, **undone}
 
 
 @dataclass

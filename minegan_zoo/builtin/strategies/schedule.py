@@ -78,10 +78,13 @@ class _Table:
         table = _Table(f"{self.where} ({name!r})", self.values)
         table.only(
             "name", "share", "steps", "until", "train", "regularisers", "critic_regularisers", "adversarial", "select",
-            "batch_stats",
+            "batch_stats", "undo_above",
         )  # fmt: skip
         if ("share" in self.values) == ("steps" in self.values):
             table.fail("share", "a stage has either a share of the run's steps or steps")
+        undo_above = table.number("undo_above", 1.0) if "undo_above" in self.values else None
+        if undo_above is not None and not undo_above > 0:
+            table.fail("undo_above", f"the share of the distance that mining may leave, above 0, not {undo_above:g}")
         regularisers = table.regularisers("regularisers", build)
         adversarial = table.flag("adversarial", True)
         if not adversarial and not regularisers:
@@ -98,6 +101,7 @@ class _Table:
             adversarial=adversarial,
             select=table.flag("select", True),
             batch_stats=table.flag("batch_stats", False),
+            undo_above=undo_above,
         )
         share = table.number("share", 0.0)
         if "share" in self.values and not 0 < share <= 1:
