@@ -47,8 +47,14 @@ class Gallery:
         make_watch: Callable[[], Watch] | None = None,
         train: Tensor | None = None,
         held_out: Tensor | None = None,
+        *,
+        watches: bool = True,
     ) -> None:
-        """`train` (N, C, R, R) and `held_out` (H, C, R, R), uint8, are what `make_watch` watches over."""
+        """`train` (N, C, R, R) and `held_out` (H, C, R, R), uint8, are what `make_watch` watches over.
+
+        Without `watches` that only measures, where it is asked to.
+        """
+        self.watches = watches
         self.noise_dim, self.seed, self.evaluate = noise_dim, seed, evaluate
         self.preview_u = self._noise(PREVIEW)
         self._make_watch, self.train, self.held_out = make_watch, train, held_out
@@ -69,7 +75,7 @@ class Gallery:
             images = model.sample_source(index, self.preview_u, mined=False)
             recorder.samples(f"before-source-{index}", 0, images, {"of": "before", "source": index})
             self._measure(recorder, 0, {"stage": "before", "source": index}, sample)
-        if self._watch is not None:
+        if self.watches and self._watch is not None:
             recorder.watch_start(self._watch.samples(model.sample(WATCHED, seed=self.seed)))
 
     @preserved_random_state()
@@ -92,7 +98,7 @@ class Gallery:
     @preserved_random_state()
     def watch(self, recorder: Recorder, model: MinedGAN, critic: nn.Module, stage: str, step: int) -> None:
         """Whether samples copy, diversity falls, the critic overfits."""
-        if self._watch is None or self.train is None:
+        if not self.watches or self._watch is None or self.train is None:
             return
         with evaluating(critic):
             images = model.sample(WATCHED, seed=self.seed)

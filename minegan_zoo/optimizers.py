@@ -77,10 +77,14 @@ def check_rates(stage: Stage, train: Mapping[str, float]) -> None:
             )
 
 
-def of_kept(train: Mapping[str, float], dropped: Collection[int]) -> dict[str, float]:
-    """`train` without the patterns that name a dropped source or its miner by number: they match nothing any more."""
+def of_kept(train: Mapping[str, float], dropped: Collection[int], mining: bool) -> dict[str, float]:
+    """`train` without the patterns that match nothing any more.
+
+    Those are of a dropped source or its miner, by number, and of any miner without `mining`.
+    """
     gone = {f"{kind}/{index}" for index in dropped for kind in ("sources", "miners")}
-    return {pattern: rate for pattern, rate in train.items() if "/".join(re.split("[/:]", pattern)[:2]) not in gone}
+    kept = {pattern: rate for pattern, rate in train.items() if "/".join(re.split("[/:]", pattern)[:2]) not in gone}
+    return {pattern: rate for pattern, rate in kept.items() if mining or re.split("[/:]", pattern)[0] != "miners"}
 
 
 def parameters_of(optimizer: Adam) -> list[nn.Parameter]:

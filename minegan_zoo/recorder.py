@@ -129,8 +129,8 @@ class Recorder:
         """Record and say that a stage's mining was undone."""
         self.event("undone", step, {"stage": stage, "kid_before": before, "kid_after": after})
         self.say(
-            f"mining brought the samples of {self._name(0)} no nearer to the target (KID {before:.3g} -> {after:.3g}): "
-            "it is undone, and the source is finetuned alone"
+            f"mining left {after / before:.0%} of the distance of {self._name(0)}'s samples to the target (KID "
+            f"{before:.3g} -> {after:.3g}), too much to be of use: it is undone, and the miner stays as it began"
         )
 
     def _name(self, source: int) -> str:

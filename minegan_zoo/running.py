@@ -171,10 +171,13 @@ def _gallery(assembly: parts.Assembly, *, watched: bool) -> Gallery:
 
         return Watch(load_extractor(None, assembly.model.device).features, target.images, held)
 
-    watched_over = watched and config.training.watch_every > 0
-    needed = ruled or ((watched_over or tried) and 1 < len(target) <= MOST_WATCHED)
+    watches = ruled or (watched and config.training.watch_every > 0 and 1 < len(target) <= MOST_WATCHED)
+    measures = watches or (tried and len(target) <= MOST_WATCHED)
     evaluator = _evaluator(assembly, assembly.real) if watched and assembly.real else None
-    return Gallery(assembly.model.noise_dim, config.seed, evaluator, watch if needed else None, target.images, held)
+    return Gallery(
+        assembly.model.noise_dim, config.seed, evaluator, watch if measures else None, target.images, held,
+        watches=watches,
+    )  # fmt: skip
 
 
 def _evaluator(assembly: parts.Assembly, real: ImageSet) -> Evaluate:

@@ -22,8 +22,9 @@ def minegan(
     """Mine with frozen sources, then finetune sources and miners together.
 
     Mining that leaves more than nine tenths of the distance (KID) from a lone source's own samples to the training
-    images is undone: miner and critic are put back, the miner stays, and the source learns twice as fast (the strategy
-    'stages' has no such rule unless it is asked for). A miner that makes classes, too, or begins anywhere else stays.
+    images is undone: miner and critic are put back, the miner stays, and the source learns up to twice as fast (the
+    strategy 'stages' has no such rule unless it is asked for). What a miner found stays where it makes classes, too, or
+    began anywhere else, and with fewer than 5 or more than 5000 training images.
     `mine_share`: of the steps, for mining, where miners learn at `miner_lr`, and from then on at `finetune_miner_lr`;
     `source_lr`: of sources while they are finetuned on 90 images (a hundred, less those held out); of n images it is
     multiplied by the root of n / 90, by a third at least and by 2 at most;
@@ -107,7 +108,7 @@ def stages_(*, stages: tuple[dict[str, Any], ...] = (), mines: bool = True) -> S
     A table has `name`, `steps` or `share` (of what the stages with `steps` leave) and `train` (pattern over groups ->
     learning rate); it may have `until` (`every`, `patience`), `regularisers` and `critic_regularisers` (tables of
     a `name` and its options), `adversarial`, `select`, `batch_stats` and `undo_above` (of the distance to the target,
-    what a lone source's mining may leave: else miner and critic are put back, and the miner stays).
+    what a lone source's mining may leave: else miner and critic are put back, and the miner stays there).
     """
     from minegan_zoo import registry
     from minegan_zoo.builtin.strategies import Schedule

@@ -31,7 +31,7 @@ from minegan_zoo.selection import Proposal, Score, settle
 from minegan_zoo.sources import as_module, lr_scales, named_groups, regulariser_modules
 from minegan_zoo.steps import Steps
 from minegan_zoo.stopping import StopRequest, leave
-from minegan_zoo.undoing import Start, failed, put_back, start_of
+from minegan_zoo.undoing import Start, start_of, undo
 
 
 class Trainer:
@@ -56,7 +56,7 @@ class Trainer:
     ) -> None:
         """`scores` is the critic compiled, if it is; `versions` are those of the packages that the run is made of."""
         self.model, self.method, self.critic = model, method, as_module(method.critic)
-        self.augmentation = as_module(method.augmentation) if method.augmentation else nn.Module()
+        self.augmentation = as_module(method.augmentation) if method.augmentation is not None else nn.Module()
         self.seed, self.versions = seed, dict(versions or {})
         self.target, self.batch, self.settings, self.folder = target, batch, settings, folder
         self.processes, self.gallery = processes, gallery
@@ -115,11 +115,10 @@ class Trainer:
         started = time.perf_counter()
         facts: dict[str, float] = {}
         shown: Proposal | None = None
-        for _ in range(self.method.objective.critic_steps if self.optimizers.critic and stage.adversarial else 0):
-            assert self.optimizers.critic is not None
-            told, shown = self.steps.critic(
-                stage, self.position.stage_step, self.optimizers.critic, self.position.critic_updates
-            )
+        at, critic = self.position, self.optimizers.critic if stage.adversarial else None
+        for _ in range(self.method.objective.critic_steps if critic is not None else 0):
+            assert critic is not None
+            told, shown = self.steps.critic(stage, at.stage_step, critic, at.critic_updates)
             facts |= told
             self.position.critic_updates += 1
         if self.optimizers.miner is not None:
@@ -171,24 +170,25 @@ class Trainer:
     def _undo(self, stage: Stage, start: Start) -> None:
         """Put miner and critic back where the stage brought the source's samples no nearer to the target."""
         gained = self.processes.agree(lambda: self.gallery.gained(self.average()))
-        if gained is not None and failed(stage, *gained):
-            put_back(self.model, self.critic, start)
+        if undo(stage, gained, self.model, self.critic, start):
             self.averages.drop("miners/0")
             self.optimizers = None  # no moments of what has not been
             self.position.undone = True
             self.recorder.undone(stage.name, self.position.step, *gained)
 
+    # Stages
+
     def _begin(self, index: int) -> None:
         """Free what the stage trains, with optimizers that remember the last stage's moments."""
         stage = self.stages[index]
         run = self._run(self.model)
-        self.start = start_of(stage, self.model, self.critic)
         self.method.strategy.prepare(stage, run)
         for regulariser in (*stage.regularisers, *stage.critic_regularisers):
             regulariser.prepare(run)
         for module in regulariser_modules(stage).values():
             module.to(self.processes.device)
         self.processes.align([self.model, self.critic, *regulariser_modules(stage).values()])
+        self.start = None if self.position.undone else start_of(stage, self.model, self.critic)
         self._optimize(stage)
         train_what_is_free(self.critic)
         self.model.train()
@@ -198,13 +198,13 @@ class Trainer:
         self.begun = index
 
     def _optimize(self, stage: Stage) -> None:
-        groups = named_groups(self.model.sources, self.model.miners, self.method.critic, stage)
+        mining = not self.position.undone
+        self.model.miner_modules.requires_grad_(mining)
+        groups = named_groups(self.model.sources, self.model.miners if mining else [], self.method.critic, stage)
         scales, betas = lr_scales(self.model.sources, self.method.critic), (self.settings.beta1, self.settings.beta2)
-        train = of_kept(self.method.strategy.trainable(stage, self._run(self.model)), self.position.dropped)
+        train = of_kept(self.method.strategy.trainable(stage, self._run(self.model)), self.position.dropped, mining)
         every = self.method.objective.penalty_every
         self.optimizers = StageOptimizers(stage, train, groups, scales, betas, every, self.optimizers)
-        if self.position.undone:
-            self.model.miner_modules.requires_grad_(False)
 
     def _run(self, model: MinedGAN) -> Run:
         return run_of(model, self.method, self.target, self.rng, undone=self.position.undone)
@@ -286,7 +286,7 @@ class Trainer:
             self.rng.set_state(state["rng"])
             checkpoint.restore_random_state(state["random"])
             self.means.totals = state["means"]
-            self.start = state["start"] or None
+            self.start = state.get("start") or None  # of earlier versions: none
         return True
 
     def _check_finite(self, loss: Tensor, facts: Mapping[str, float], u: Tensor, images: Tensor) -> None:

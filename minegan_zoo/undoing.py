@@ -1,4 +1,4 @@
-"""Mining that brought a source's samples no nearer to the target is undone. May import contracts and minegan.
+"""Mining that brought a source's samples no nearer to the target is undone. May import contracts, minegan and modes.
 
 A source that has seen nothing like the target has no code that a miner could find: all that it finds in a few steps is
 a distorted prior, which finetuning then pays for (docs/defaults.md).
@@ -14,6 +14,7 @@ from torch import Generator, Tensor, nn
 
 from minegan_zoo.contracts import Stage
 from minegan_zoo.minegan import MinedGAN
+from minegan_zoo.modes import evaluating
 
 CODES = 8
 """How many are compared to tell whether a miner makes its source's own."""
@@ -25,23 +26,25 @@ Start = Mapping[str, Tensor]
 def start_of(stage: Stage, model: MinedGAN, critic: nn.Module) -> Start | None:
     """Where to put them back: None where the stage does not ask, or the miner makes other codes than the source.
 
-    A miner that begins anywhere else has nothing to be put back to, and of several sources none stands alone.
+    A miner that begins anywhere else has nothing to be put back to, that of a model with classes is all that tells
+    them apart, and of several sources none stands alone.
     """
-    if stage.undo_above is None or len(model.miners) != 1 or not _makes_own_codes(model):
+    if stage.undo_above is None or len(model.miners) != 1 or model.class_names or not _makes_own_codes(model):
         return None
     return {name: tensor.detach().clone() for name, tensor in _tensors(model, critic).items()}
 
 
-def failed(stage: Stage, before: float, after: float) -> bool:
-    """Whether the stage has left too large a share of the distance; not where there was none."""
-    return stage.undo_above is not None and 0 < stage.undo_above * before < after
-
-
 @torch.no_grad()
-def put_back(model: MinedGAN, critic: nn.Module, start: Start) -> None:
-    """The miner makes its source's own samples again, and the critic, which has learned of others, has not begun."""
+def undo(stage: Stage, gained: tuple[float, float] | None, model: MinedGAN, critic: nn.Module, start: Start) -> bool:
+    """Put miner and critic back where too much is left of the distance before, and say whether that was done.
+
+    Not where it was not measured, or there was none. The critic has learned of samples that are no more.
+    """
+    if gained is None or stage.undo_above is None or not 0 < stage.undo_above * gained[0] < gained[1]:
+        return False
     for name, tensor in _tensors(model, critic).items():
         tensor.copy_(start[name])
+    return True
 
 
 def _tensors(model: MinedGAN, critic: nn.Module) -> dict[str, Tensor]:
@@ -49,9 +52,9 @@ def _tensors(model: MinedGAN, critic: nn.Module) -> dict[str, Tensor]:
     return dict(chain(parts.named_parameters(), parts.named_buffers()))
 
 
-@torch.no_grad()
 def _makes_own_codes(model: MinedGAN) -> bool:
-    drawn = model.draw(CODES, Generator().manual_seed(0))
-    unmined = model.draw(CODES, Generator().manual_seed(0), u=drawn.u, labels=drawn.labels, mined=False).extras[0]
-    mined = model.mine(drawn)[0]
+    with evaluating(model.miner_modules[0]):
+        drawn = model.draw(CODES, Generator().manual_seed(0))
+        unmined = model.draw(CODES, Generator().manual_seed(0), u=drawn.u, mined=False).extras[0]
+        mined = model.mine(drawn)[0]
     return all(name in unmined and torch.allclose(code, unmined[name], atol=1e-5) for name, code in mined.items())

@@ -74,7 +74,7 @@ IMPORTS = {
     "assembly": (
         "contracts registry method sources config data devices minegan mined_source critic_choice optimizers saved"
     ),
-    "undoing": "contracts minegan",
+    "undoing": "contracts minegan modes",
     "run_view": "contracts batches method minegan",
     "shares": "contracts neighbours batches modes minegan",
     "selection": "contracts batches modes minegan shares",

@@ -77,9 +77,12 @@ class Stage:
     batch_stats: bool = False
     """Sources normalise by batch statistics (training from scratch) instead of the stored ones."""
     undo_above: float | None = None
-    """Undo the mining of a lone source that did not pay: where the stage began with the source's own samples and its
-    end has left more than this share of their distance (KID) to the training images, miner and critic are put back
-    where the stage began, and the miner stays there."""
+    """Undo the mining of a lone source that did not pay, in a stage that trains miner and critic alone.
+
+    Where it began with the source's own samples and its end has left more than this share of their distance (KID) to
+    the training images, both are put back to where they began, and the miner stays there. It is not measured of
+    several sources, of a target with classes, and with fewer than 5 or more than 5000 training images.
+    """
 
 
 @dataclass(frozen=True)

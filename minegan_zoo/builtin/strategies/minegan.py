@@ -18,7 +18,7 @@ IMAGES_AS_GIVEN = 90
 LEAST_TIMES, MOST_TIMES = 1 / 3, 2.0
 """Between which multiples of it they learn on others: those of 10 and of 360 images."""
 ALONE_TIMES = 2.0
-"""How much faster a source learns whose mining was undone, for it has all the way to go; `MOST_TIMES` at most."""
+"""How much faster a source learns whose mining was undone, for it has all the way to go; never above `MOST_TIMES`."""
 UNDO_ABOVE = 0.9
 """What mining must leave at most of the distance to the target."""
 

@@ -85,6 +85,8 @@ class _Table:
         undo_above = table.number("undo_above", 1.0) if "undo_above" in self.values else None
         if undo_above is not None and not undo_above > 0:
             table.fail("undo_above", f"the share of the distance that mining may leave, above 0, not {undo_above:g}")
+        if undo_above is not None and any(not pattern.startswith(("miners", "critic")) for pattern in table.rates()):
+            table.fail("undo_above", "only a stage that trains miners and critic and nothing else can be undone")
         regularisers = table.regularisers("regularisers", build)
         adversarial = table.flag("adversarial", True)
         if not adversarial and not regularisers:
