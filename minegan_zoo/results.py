@@ -85,6 +85,11 @@ class Results:
         """Source -> the step from which the selector never chooses it again."""
         return {event["source"]: int(event["step"]) for event in self.of("dropped")}
 
+    @cached_property
+    def undone(self) -> set[str]:
+        """Names of stages whose mining was undone."""
+        return {event["stage"] for event in self.of("undone")}
+
     def probability_before_drop(self, source: int) -> float | None:
         """The last one above zero that was recorded of a dropped source; None of one that is kept."""
         if source not in self.dropped:
