@@ -1,7 +1,7 @@
 """The benchmark's commands.
 
 run       everything: sources, runs, page, bars; again, it goes on with what is missing
-sources   pretrain the sources alone
+sources   the sources alone: the project's own, or with --pretrain trained here
 tune      choose every method's learning rates on validation images
 page      write the page and check the bars from the results that there are
 one       carry out single rows by name, as `run` does in processes of their own
@@ -27,7 +27,7 @@ from minegan_zoo.weights.cache import cache_folder
 from .jobs import Job, run_jobs
 from .places import RESULTS, Places
 from .protocol import PROTOCOLS, TASKS, Protocol, Spec
-from .sources import check_data, is_made, make
+from .sources import check_data, is_made, make, take
 
 PAPERS = RESULTS.parent / "papers"
 
@@ -59,7 +59,7 @@ def _carry_out_command(arguments: argparse.Namespace) -> None:
         case "run":
             sys.exit(_run(name, protocol, places, arguments))
         case "sources":
-            sys.exit(_make_sources(name, protocol, places, arguments.jobs, protocol.specs({}), arguments.only))
+            sys.exit(_make_sources(name, protocol, places, arguments, protocol.specs({}), arguments.only))
         case "tune":
             sys.exit(_tune(name, protocol, places, arguments))
         case "page":
@@ -96,6 +96,9 @@ def _parse() -> argparse.Namespace:
         "--data-root", type=Path, default=Path("data"), help="MNIST and FashionMNIST as torchvision keeps them (data)"
     )
     parser.add_argument("--cache", type=Path, help="pretrained sources (in the library's cache folder)")
+    parser.add_argument(
+        "--pretrain", action="store_true", help="train sources that the cache lacks, instead of taking the project's"
+    )
     parser.add_argument("--results", type=Path, help="JSON, sheets, page (the project's); another folder repeats all")
     parser.add_argument("--work", type=Path, default=Path("runs/quality"), help="runs under way, logs (runs/quality)")
     return parser.parse_intermixed_args()
@@ -138,7 +141,7 @@ def _run(name: str, protocol: Protocol, places: Places, arguments: argparse.Name
     missing = [spec for spec in specs if not is_done(spec, protocol, places)]
     if not missing:
         print("every row is there")
-    failed = _carry_out(name, protocol, places, missing, arguments.jobs)
+    failed = _carry_out(name, protocol, places, missing, arguments)
     _show(protocol, places)
     return failed
 
@@ -150,7 +153,7 @@ def _tune(name: str, protocol: Protocol, places: Places, arguments: argparse.Nam
     failed = 0
     # each round may make further trials due
     while due := [spec for spec in due_specs(protocol, places) if spec in specs]:
-        if failed := _carry_out(name, protocol, places, due, arguments.jobs):
+        if failed := _carry_out(name, protocol, places, due, arguments):
             break
     for method, found in summarise(protocol, places)["methods"].items():
         chosen = found["chosen"]
@@ -160,30 +163,34 @@ def _tune(name: str, protocol: Protocol, places: Places, arguments: argparse.Nam
     return failed
 
 
-def _carry_out(name: str, protocol: Protocol, places: Places, specs: list[Spec], workers: int) -> int:
+def _carry_out(name: str, protocol: Protocol, places: Places, specs: list[Spec], arguments: argparse.Namespace) -> int:
     """Sources first, then every row whose sources are there."""
     for dataset in {TASKS[spec.task].dataset for spec in specs}:
         check_data(dataset, places.data)
-    failed = _make_sources(name, protocol, places, workers, specs)
+    failed = _make_sources(name, protocol, places, arguments, specs)
     made = {source for source, recipe in protocol.recipes.items() if is_made(source, recipe, places.cache)}
-    return (
-        _perform(name, protocol, places, [spec for spec in specs if made.issuperset(spec.sources)], workers) or failed
-    )
+    ready = [spec for spec in specs if made.issuperset(spec.sources)]
+    return _perform(name, protocol, places, ready, arguments.jobs) or failed
 
 
 def _make_sources(
-    name: str, protocol: Protocol, places: Places, workers: int, specs: Iterable[Spec], only: str = "*"
+    name: str,
+    protocol: Protocol,
+    places: Places,
+    arguments: argparse.Namespace,
+    specs: Iterable[Spec],
+    only: str = "*",
 ) -> int:
+    """Take what the cache lacks from the project, or train it where that has none or is not to be asked."""
     used = dict.fromkeys(source for spec in specs for source in spec.sources)
     chosen = fnmatch.filter(used, only)
     if used and not chosen:
         raise MineganError(f"--only {only!r} is no source's name; there are {', '.join(used)}")
-    jobs = [
-        Job(f"source {source}", ["source", source, *_options(name, places)])
-        for source in chosen
-        if not is_made(source, protocol.recipes[source], places.cache)
-    ]
-    return _report(jobs, workers, places)
+    missing = [source for source in chosen if not is_made(source, protocol.recipes[source], places.cache)]
+    if not arguments.pretrain:
+        missing = [source for source in missing if not take(source, protocol.recipes[source], places.cache)]
+    jobs = [Job(f"source {source}", ["source", source, *_options(name, places)]) for source in missing]
+    return _report(jobs, arguments.jobs, places)
 
 
 def _perform(name: str, protocol: Protocol, places: Places, specs: list[Spec], workers: int) -> int:

@@ -17,7 +17,7 @@ from minegan_zoo.wording import ARROWS, column, metric_value
 from .bars import check_bars
 from .charts import Scatter, colours, fid_chart, probability_chart, scatter
 from .places import Places
-from .protocol import REFERENCES, TASKS, Protocol, Rates
+from .protocol import REFERENCES, TASKS, UNTAUGHT, Protocol, Rates
 from .results import SECOND, WHOLE, Cell, Results
 from .tuning import read_summary
 
@@ -197,6 +197,8 @@ def _mixed(results: Results) -> list[str]:
     """Sources of which the results come from different weights: another processor trained them anew."""
     seen: dict[str, set[str]] = {}
     for result in results.found:
+        if result.spec.method.partition("+")[0] in UNTAUGHT:
+            continue
         for source, digest in result.raw["sources"].items():
             seen.setdefault(source, set()).add(digest)
     return sorted(source for source, digests in seen.items() if len(digests) > 1)

@@ -12,6 +12,8 @@ from .sources import RECIPES, Recipe
 REFERENCES = ("replay", "other-real", "unmined")
 """Rows without training: the images again that a run is trained on, real images that no run is trained or tested on,
 and the sources as they are."""
+UNTAUGHT = ("replay", "other-real", "scratch")
+"""What the sources have learned does not matter to these."""
 
 
 @dataclass(frozen=True)

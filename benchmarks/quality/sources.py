@@ -1,18 +1,26 @@
-"""The sources of `zoo-32`: recipes as data, each trained by `pretrain` once and kept under its recipe's hash."""
+"""The sources of `zoo-32`: recipes as data, each trained by `pretrain` once and kept under its recipe's hash.
+
+Those of the project's own results come with it, for another processor makes slightly different ones by the same recipe.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from minegan_zoo.atomic import written_aside
 from minegan_zoo.config import SourceChoice
 from minegan_zoo.contracts import MineganError
 from minegan_zoo.run_folder import MODEL
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+"""Model folders of the project, named as in a cache."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,16 @@ def is_made(name: str, recipe: Recipe, cache: Path) -> bool:
     from minegan_zoo.weights import is_source_folder
 
     return is_source_folder(run_folder(name, recipe, cache) / MODEL)
+
+
+def take(name: str, recipe: Recipe, cache: Path) -> bool:
+    """Copy the project's own into `cache`; False where it has none of this recipe."""
+    own = run_folder(name, recipe, PRETRAINED)
+    if not own.is_dir():
+        return False
+    with written_aside(run_folder(name, recipe, cache) / MODEL) as aside:
+        shutil.copytree(own, aside, dirs_exist_ok=True)
+    return True
 
 
 def choice(name: str, recipe: Recipe, cache: Path) -> SourceChoice:
