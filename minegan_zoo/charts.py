@@ -47,9 +47,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Mark:
-    """A tick (or a stage's end, or a level), at `place` percent from the left or pixels from the top."""
+    """A tick (or a level), at `place` percent from the left or pixels from the top."""
 
     place: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stage: where it begins and how long it is, in percent of the width."""
+
+    start: float
+    length: float
     text: str
 
 
@@ -60,9 +69,8 @@ class Chart:
     lines: tuple[Line, ...]
     steps: tuple[Mark, ...]
     values: tuple[Mark, ...]
-    stages: tuple[Mark, ...]
-    """Where a stage begins, except the first."""
-    first_stage: str
+    stages: tuple[Span, ...]
+    """Where there is more than one."""
     unlabelled: int
     levels: tuple[Mark, ...]
     """Values to compare the lines with."""
@@ -121,15 +129,18 @@ def line_chart(
                 cross=None if one.cut is None else (x(buckets[-1].step) / 10, y(buckets[-1].last)),
             )
         )
-    begins = [Mark(x(end) / 10, name) for (_, end), (name, _) in itertools.pairwise(stages)]
+    begins = [0.0, *(end for _, end in stages)]
+    spans = [
+        Span(x(start) / 10, (x(end) - x(start)) / 10, name)
+        for (name, _), (start, end) in zip(stages, itertools.pairwise(begins), strict=True)
+    ]
     return Chart(
         title=title,
         unit=unit,
         lines=tuple(lines),
         steps=tuple(Mark(x(step) / 10, number(step)) for step in ticks(left, right)),
         values=tuple(Mark(y(value), number(value)) for value in ticks(low, high)),
-        stages=tuple(begins),
-        first_stage=stages[0][0] if begins else "",
+        stages=tuple(spans) if len(spans) > 1 else (),
         unlabelled=sum(one.colour is None for one, _ in drawn),
         levels=tuple(Mark(y(value), name) for name, value in levels),
     )

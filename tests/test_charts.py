@@ -14,7 +14,7 @@ def test_a_chart_keeps_every_value_in_place() -> None:
     assert chart is not None
     (line,) = chart.lines
     assert line.path == f"M0.0 {HEIGHT:.1f}L500.0 0.0" and line.band == ""
-    assert [(mark.place, mark.text) for mark in chart.stages] == [(40.0, "tune")] and chart.first_stage == "mine"
+    assert [(span.start, span.length, span.text) for span in chart.stages] == [(0, 40, "mine"), (40, 60, "tune")]
     assert [(mark.place, mark.text) for mark in chart.values][::5] == [(HEIGHT, "0"), (0.0, "1")]
 
 
