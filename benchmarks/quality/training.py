@@ -163,6 +163,7 @@ def _story(events: Sequence[Mapping[str, Any]], per_step: int, settled: Sequence
         "critic_updates": steps[-1]["critic_updates"],
         "generator_updates": steps[-1]["miner_updates"],
         "training_seconds": round(seconds, 1),
+        "stages": [{"name": event["stage"], **event["summary"]} for event in events if event["event"] == "stage"],
         "over_steps": [{"updates": per_step * event["step"], **event["metrics"]} for event in measured],
         "p": [*shares, [per_step * steps[-1]["step"], *settled]] if len(settled) > 1 else [],
     }

@@ -13,10 +13,10 @@ Regularisers = Callable[[], tuple[Regulariser, ...]]
 """New ones for a stage."""
 SELECTING = 0.25
 """The largest share of a run that `select_steps` may take."""
-IMAGES_AS_GIVEN = 90
-"""Training images for which sources learn at `source_lr`: a hundred, less those held out."""
+IMAGES_AS_GIVEN = 60
+"""Training images for which sources learn at `source_lr`."""
 LEAST_TIMES, MOST_TIMES = 1 / 3, 2.0
-"""Between which multiples of it they learn on others: those of 10 and of 360 images."""
+"""Between which multiples of it they learn on others: those of 20 and of 120 images."""
 ALONE_TIMES = 2.0
 """How much faster a source learns whose mining was undone, for it has all the way to go; never above `MOST_TIMES`."""
 UNDO_ABOVE = 0.9
@@ -29,9 +29,9 @@ class MineGAN(Strategy):
 
     What mining selected stays selected: sources that lost would learn to imitate the target while they are finetuned.
     So a short run of several sources mines for longer than `mine_share`, until it is clear which of them fit.
-    This project's own: the sources' rate grows with the square root of the number of training images, for with ten a
-    source that moves fast loses its diversity, and with a thousand a slow one is not done; and mining that brings one
-    source's own samples no nearer to the target is undone (docs/defaults.md).
+    This project's own: the sources' rate grows with the number of training images, for with ten a source that moves
+    fast loses its diversity, and with a thousand a slow one is not done; and mining that brings one source's own
+    samples no nearer to the target is undone (docs/defaults.md).
     """
 
     mine_share: float
@@ -87,7 +87,7 @@ class MineGAN(Strategy):
         if "sources" not in stage.train:
             return stage.train
         self.undone = run.undone
-        times = max(LEAST_TIMES, math.sqrt(len(run.target) / IMAGES_AS_GIVEN)) * (ALONE_TIMES if self.undone else 1)
+        times = max(LEAST_TIMES, len(run.target) / IMAGES_AS_GIVEN) * (ALONE_TIMES if self.undone else 1)
         self.rate = self.source_lr * min(MOST_TIMES, times)
         return {**stage.train, "sources": self.rate}
 
