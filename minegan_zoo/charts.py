@@ -70,7 +70,7 @@ class Chart:
     steps: tuple[Mark, ...]
     values: tuple[Mark, ...]
     stages: tuple[Span, ...]
-    """Where there is more than one."""
+    """Empty where there is only one."""
     unlabelled: int
     levels: tuple[Mark, ...]
     """Values to compare the lines with."""

@@ -137,6 +137,7 @@ def test_a_run_is_measured_on_its_way_and_at_its_end(places: Places, method: str
     assert is_done(spec, PROTOCOL, places)
     assert found["generator_updates"] == 4  # the same budget in whichever updates a method has
     assert found["critic_updates"] == (0 if method == "bsa" else 4)
+    assert ("source_lr" in found["stages"][-1]) == (method == "minegan")
     assert {point["updates"] for point in found["over_steps"]} == {0, 2, 4} | ({1} if method == "minegan" else set())
     assert set(values(found)) == set(PROTOCOL.metrics) and set(values(found, 1)) == set(PROTOCOL.second_metrics)
     shared = found["spaces"][0]["shared"]

@@ -82,6 +82,19 @@ def test_miner_and_critic_are_put_back_and_the_miner_stays(
     assert state is not None and set(state["averages"]) == {"sources/0"}, "a miner that stays is not averaged"
 
 
+def test_of_many_images_too_a_source_learns_twice_as_fast_at_most(
+    source: GeneratorSource, gains: Any, tmp_path: Path
+) -> None:
+    gains(0.96)
+    mine(tmp_path, source, noise(100))
+    (rate,) = [
+        event["summary"]["source_lr"]
+        for event in read_events(tmp_path)
+        if event.get("stage") == "finetune" and "summary" in event
+    ]
+    assert rate == pytest.approx(2 * 2e-3)
+
+
 def test_nothing_of_what_was_undone_is_left(source: GeneratorSource, gains: Any, tmp_path: Path) -> None:
     """The state at the end of mining is that of a run whose parts never moved."""
     gains(0.96)

@@ -27,7 +27,7 @@ from minegan_zoo.weights.cache import cache_folder
 from .jobs import Job, run_jobs
 from .places import RESULTS, Places
 from .protocol import PROTOCOLS, TASKS, Protocol, Spec
-from .sources import check_data, is_made, make, take
+from .sources import check_data, is_made, is_own, make, take
 
 PAPERS = RESULTS.parent / "papers"
 
@@ -53,8 +53,9 @@ def _carry_out_command(arguments: argparse.Namespace) -> None:
     if arguments.names and (chooses or arguments.command == "page"):
         hint = ": --only chooses some" if chooses else ""
         raise MineganError(f"{arguments.command} takes no names, as {arguments.names[0]}{hint}")
-    if arguments.only != "*" and not chooses:
-        raise MineganError(f"--only is for run, sources and tune, not for {arguments.command}")
+    if not chooses and (arguments.only != "*" or arguments.pretrain):
+        option = "--pretrain" if arguments.pretrain else "--only"
+        raise MineganError(f"{option} is for run, sources and tune, not for {arguments.command}")
     match arguments.command:
         case "run":
             sys.exit(_run(name, protocol, places, arguments))
@@ -181,14 +182,18 @@ def _make_sources(
     specs: Iterable[Spec],
     only: str = "*",
 ) -> int:
-    """Take what the cache lacks from the project, or train it where that has none or is not to be asked."""
+    """Take what the cache lacks from the project; train it where that has none, or with --pretrain."""
     used = dict.fromkeys(source for spec in specs for source in spec.sources)
-    chosen = fnmatch.filter(used, only)
+    chosen = {source: protocol.recipes[source] for source in fnmatch.filter(used, only)}
     if used and not chosen:
         raise MineganError(f"--only {only!r} is no source's name; there are {', '.join(used)}")
-    missing = [source for source in chosen if not is_made(source, protocol.recipes[source], places.cache)]
-    if not arguments.pretrain:
-        missing = [source for source in missing if not take(source, protocol.recipes[source], places.cache)]
+    if arguments.pretrain and (own := [each for each, recipe in chosen.items() if is_own(each, recipe, places.cache)]):
+        raise MineganError(f"{places.cache} holds the project's own {', '.join(own)}: name another --cache")
+    missing = [source for source, recipe in chosen.items() if not is_made(source, recipe, places.cache)]
+    for source in list(missing) if not arguments.pretrain else []:
+        if take(source, chosen[source], places.cache):
+            print(f"source {source}: the project's own")
+            missing.remove(source)
     jobs = [Job(f"source {source}", ["source", source, *_options(name, places)]) for source in missing]
     return _report(jobs, arguments.jobs, places)
 
@@ -233,8 +238,12 @@ def _one(protocol: Protocol, places: Places, names: list[str]) -> None:
     for name in _known(names, known, "row"):
         if is_done(known[name], protocol, places):
             print(f"{name} is there: delete {result_path(known[name], places)} to carry it out again")
-        else:
-            perform(known[name], protocol, places)
+            continue
+        for source in known[name].sources:
+            recipe = protocol.recipes[source]
+            if not (is_made(source, recipe, places.cache) or take(source, recipe, places.cache)):
+                raise MineganError(f"{name} needs the source {source}: `source {source}` trains it")
+        perform(known[name], protocol, places)
 
 
 def _show(protocol: Protocol, places: Places) -> None:

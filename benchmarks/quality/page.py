@@ -95,7 +95,7 @@ def write_page(results: Results, protocol: Protocol, places: Places, rates: Rate
         "wanted": len(wanted),
         "stale": sum(result.stale and result.spec in wanted for result in results.found),
         "stale_beyond": sum(result.stale and result.spec not in wanted for result in results.found),
-        "mixed": _mixed(results),
+        "mixed": mixed_sources(results),
         "bars": check_bars(results),
         "tables": [_table(results, protocol, task, shots) for task, shots in results.tables()],
         "sources": _sources(results, protocol),
@@ -193,7 +193,7 @@ def _sheet(results: Results, task: str, row: str, shots: int) -> str:
     return "" if path is None else f"data:image/webp;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def _mixed(results: Results) -> list[str]:
+def mixed_sources(results: Results) -> list[str]:
     """Sources of which the results come from different weights: another processor trained them anew."""
     seen: dict[str, set[str]] = {}
     for result in results.found:

@@ -13,7 +13,7 @@ REFERENCES = ("replay", "other-real", "unmined")
 """Rows without training: the images again that a run is trained on, real images that no run is trained or tested on,
 and the sources as they are."""
 UNTAUGHT = ("replay", "other-real", "scratch")
-"""What the sources have learned does not matter to these."""
+"""What the sources have learned does not matter to these (but for where a curve of `scratch` begins)."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ AUGMENTATIONS: Mapping[str, tuple[Mapping[str, str], Mapping[str, Any]]] = {
 }
 METHODS: Mapping[str, Method] = {
     **{name: Method(name) for name in (*OWN, *BASELINES, *RIVALS)},
-    # a miner that starts anywhere and is held by nothing, a quarter of the steps for mining, one rate throughout
+    # a miner that starts anywhere, is held by nothing and learns at one rate, a quarter of the steps for mining
     PAPER_MINEGAN: Method(
         "minegan",
         options={

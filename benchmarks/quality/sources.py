@@ -14,13 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from minegan_zoo.atomic import written_aside
 from minegan_zoo.config import SourceChoice
 from minegan_zoo.contracts import MineganError
-from minegan_zoo.run_folder import MODEL
+from minegan_zoo.run_folder import CONFIG, MODEL
 
 PRETRAINED = Path(__file__).parent / "pretrained"
-"""Model folders of the project, named as in a cache."""
+"""Laid out as a cache: the project's own."""
+WEIGHTS = ("generator.safetensors", "discriminator.safetensors")
 
 
 @dataclass(frozen=True)
@@ -121,13 +124,27 @@ def is_made(name: str, recipe: Recipe, cache: Path) -> bool:
 
 
 def take(name: str, recipe: Recipe, cache: Path) -> bool:
-    """Copy the project's own into `cache`; False where it has none of this recipe."""
-    own = run_folder(name, recipe, PRETRAINED)
-    if not own.is_dir():
+    """Copy the project's own into `cache`; False where it has none, or the cache one that is half trained."""
+    if not is_made(name, recipe, PRETRAINED):
         return False
-    with written_aside(run_folder(name, recipe, cache) / MODEL) as aside:
-        shutil.copytree(own, aside, dirs_exist_ok=True)
+    place = run_folder(name, recipe, cache)
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / f".{place.name}.lock"):
+        if is_made(name, recipe, cache):  # another process may have taken it meanwhile
+            return True
+        if (place / CONFIG).exists():
+            return False
+        with written_aside(place / MODEL) as aside:
+            shutil.copytree(run_folder(name, recipe, PRETRAINED) / MODEL, aside, dirs_exist_ok=True)
     return True
+
+
+def is_own(name: str, recipe: Recipe, cache: Path) -> bool:
+    """Whether what the cache has is the project's, bit for bit."""
+    if not (is_made(name, recipe, PRETRAINED) and is_made(name, recipe, cache)):
+        return False
+    own, there = (run_folder(name, recipe, place) / MODEL for place in (PRETRAINED, cache))
+    return all((own / file).read_bytes() == (there / file).read_bytes() for file in WEIGHTS)
 
 
 def choice(name: str, recipe: Recipe, cache: Path) -> SourceChoice:
