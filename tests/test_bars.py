@@ -32,15 +32,17 @@ def test_bars_are_ratios_of_means() -> None:
     found = [made("digits-off", "transfergan", seed, plain, over_steps=curve(90, 40, 20)) for seed in (0, 1)]
     for seed, numbers in enumerate(ours):
         found.append(made("digits-off", "minegan", seed, numbers, over_steps=curve(80, numbers["fid"], 10)))
-    found += [made("digits-off", "cdc", 0, {"fid": 5.0})]
+    found += [made("digits-off", "cdc", 0, {"fid": 5.0}), made("digits-off", "replay", 0, {"fid": 4.0})]
     results = Results(found)
     fid = bar(results, "digits-off", "FID / transfergan's FID, 100")
-    assert fid.reached == pytest.approx(0.5) and fid.holds
+    assert fid.reached == pytest.approx(0.5) and fid.holds and fid.replayed == pytest.approx(0.2)
+    assert str(fid).endswith("; training images replayed: 0.2")
     recall = bar(results, "digits-off", "recall / transfergan's")
     assert recall.reached == pytest.approx(0.875) and recall.holds is False
     speed = bar(results, "digits-off", "updates until")  # from 80 to 10 within 200 updates, 20 after 6/7 of them
     assert speed.reached == pytest.approx(6 / 7 * 200 / 400)
-    assert bar(results, "cdc", "minegan's FID / its FID, worst").reached == pytest.approx(2.0)
+    worst = bar(results, "cdc", "minegan's FID / its FID, worst")
+    assert worst.reached == pytest.approx(2.0) and worst.replayed == pytest.approx(0.8)
     assert bar(results, "ewc", "minegan's FID / its FID, worst").holds is None
     assert bar(results, "digits-off", "FID / transfergan's FID, 10 images").reached is None
     # (10 +- 2) / (20 +- 0), of two seeds; recall has no spread

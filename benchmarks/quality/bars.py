@@ -26,6 +26,8 @@ class Bar:
     reached: float | None
     error: float | None = None
     """Standard error over the seeds; None where there is one seed, or none."""
+    replayed: float | None = None
+    """Of ratios of FIDs: what a method would reach that replays its training images; None elsewhere."""
 
     @property
     def close(self) -> bool:
@@ -47,7 +49,8 @@ class Bar:
         error = "" if self.error is None else f" +- {self.error:.2g}"
         reached = "no number" if self.reached is None else f"{self.reached:.3g}"
         close = ", within the spread" if self.close else ""
-        return f"{verdict:5} {self.task:13} {self.claim}: {reached}{error} ({bound}){close}"
+        replayed = "" if self.replayed is None else f"; training images replayed: {self.replayed:.3g}"
+        return f"{verdict:5} {self.task:13} {self.claim}: {reached}{error} ({bound}){close}{replayed}"
 
 
 def check_bars(results: Results) -> list[Bar]:
@@ -58,10 +61,16 @@ def check_bars(results: Results) -> list[Bar]:
 def _off(results: Results) -> Iterator[Bar]:
     for task in [name for name, task in TASKS.items() if task.kind == "off"]:
 
-        def ratio(metric: str, shots: int, space: int = WHOLE, task: str = task) -> _Number:
-            return _ratio(results, task, shots, metric, OURS, PLAIN, space)
+        def ratio(metric: str, shots: int, task: str = task) -> _Number:
+            return _ratio(results, task, shots, metric, OURS, PLAIN)
 
-        yield Bar(task, "FID / transfergan's FID, 100 images", 0.85, None, *ratio("fid", 100))
+        def fid(shots: int, bound: float, space: int = WHOLE, task: str = task) -> Bar:
+            where = " in the fixed space" if space == SECOND else ""
+            claim = f"FID / transfergan's FID{where}, {shots} images"
+            found, replayed = (_ratio(results, task, shots, "fid", row, PLAIN, space) for row in (OURS, "replay"))
+            return Bar(task, claim, bound, None, *found, replayed=replayed.reached)
+
+        yield fid(100, 0.85)
         yield Bar(task, "KID / transfergan's KID, 100 images", 0.6, None, *ratio("kid", 100))
         yield Bar(task, "precision / transfergan's precision, 100 images", None, 1.0, *ratio("precision", 100))
         yield Bar(task, "recall / transfergan's recall, 100 images", None, 0.95, *ratio("recall", 100))
@@ -72,18 +81,13 @@ def _off(results: Results) -> Iterator[Bar]:
             None,
             _speed(results, task, 100),
         )
-        yield Bar(task, "FID / transfergan's FID, 10 images", 0.7, None, *ratio("fid", 10))
-        yield Bar(task, "FID / transfergan's FID, 1000 images", 0.85, None, *ratio("fid", 1000))
-        scratch = _ratio(results, task, 100, "fid", "scratch", OURS)
-        yield Bar(task, "scratch's FID / minegan's FID, 100 images", None, 4.0, *scratch)
+        yield fid(10, 0.7)
+        yield fid(1000, 0.85)
+        scratch, replayed = (_ratio(results, task, 100, "fid", "scratch", row) for row in (OURS, "replay"))
+        claim = "scratch's FID / minegan's FID, 100 images"
+        yield Bar(task, claim, None, 4.0, *scratch, replayed=replayed.reached)
         for shots in (10, 100, 1000):
-            yield Bar(
-                task,
-                f"FID / transfergan's FID in the fixed space, {shots} images",
-                1.0,
-                None,
-                *ratio("fid", shots, SECOND),
-            )
+            yield fid(shots, 1.0, SECOND)
 
 
 def _on(results: Results) -> Iterator[Bar]:
@@ -98,13 +102,15 @@ def _rivals(results: Results) -> Iterator[Bar]:
     """Over the tasks of one source at 100 images that both have."""
     single = [name for name, task in TASKS.items() if task.kind in ("on", "off")]
     for rival in RIVALS:
-        found = [_ratio(results, task, 100, "fid", OURS, rival).reached for task in single]
-        ratios = [ratio for ratio in found if ratio is not None]
+        found = {task: _ratio(results, task, 100, "fid", OURS, rival).reached for task in single}
+        ratios = {task: ratio for task, ratio in found.items() if ratio is not None}
+        worst = max(ratios, key=lambda task: ratios[task], default="")
+        replayed = _ratio(results, worst, 100, "fid", "replay", rival).reached
         count = f"over {len(ratios)} task{'s' if len(ratios) != 1 else ''}"
-        yield Bar(
-            rival, f"minegan's FID / its FID, mean {count}", 1.0, None, geometric_mean(ratios) if ratios else None
-        )
-        yield Bar(rival, f"minegan's FID / its FID, worst {count}", SAME, None, max(ratios, default=None))
+        mean = geometric_mean(ratios.values()) if ratios else None
+        yield Bar(rival, f"minegan's FID / its FID, mean {count}", 1.0, None, mean)
+        claim = f"minegan's FID / its FID, worst {count}"
+        yield Bar(rival, claim, SAME, None, ratios.get(worst), replayed=replayed)
 
 
 def _several(results: Results) -> Iterator[Bar]:
@@ -116,19 +122,22 @@ def _several(results: Results) -> Iterator[Bar]:
             fids = {row: _mean(results, name, row, 100, "fid").reached for row in alone.values()}
             known = {row: fid for row, fid in fids.items() if fid is not None}
             best = min(known, key=lambda row: known[row]) if len(known) == len(alone) else ""
-            fid = _ratio(results, name, 100, "fid", method, best) if best else _Number()
+            fid, replayed = (
+                _ratio(results, name, 100, "fid", row, best) if best else _Number() for row in (method, "replay")
+            )
+            floor = replayed.reached
             held = _probabilities(results, name, method)
             least = min((held[source] for source in task.covered_by), default=None) if held else None
             if task.kind == "one":
                 yield Bar(name, f"probability of the right source, {method}", None, 0.9, least)
                 recall = _ratio(results, name, 100, "recall", method, best) if best else _Number()
-                yield Bar(name, f"FID / FID of that source alone, {method}", SAME, None, *fid)
+                yield Bar(name, f"FID / FID of that source alone, {method}", SAME, None, *fid, replayed=floor)
                 yield Bar(name, f"recall / recall of that source alone, {method}", None, 0.9, *recall)
             elif task.kind == "two":
-                yield Bar(name, f"FID / the best single source's FID, {method}", 0.3, None, *fid)
+                yield Bar(name, f"FID / the best single source's FID, {method}", 0.3, None, *fid, replayed=floor)
                 yield Bar(name, f"least probability of the two, {method}", None, 0.25, least)
             else:
-                yield Bar(name, f"FID / the best single source's FID, {method}", 0.6, None, *fid)
+                yield Bar(name, f"FID / the best single source's FID, {method}", 0.6, None, *fid, replayed=floor)
 
 
 def _copies(results: Results) -> Iterator[Bar]:
