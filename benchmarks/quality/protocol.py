@@ -68,7 +68,7 @@ OWN = ("minegan", "minegan++", "minegan-noft")
 BASELINES = ("scratch", "transfergan")
 PAPER_MINEGAN = "minegan-paper"
 """MineGAN with the paper's miner and none of what this project's defaults add (docs/defaults.md), but that its sources'
-rate goes by the number of images."""
+rate goes by the number of images, and that a ProGAN's critic keeps its lower layers."""
 FROZEN = ("minegan-noft", "genda")
 """Methods that leave the generator as it is: of a class that it has not seen they can make little."""
 AUGMENTATIONS: Mapping[str, tuple[Mapping[str, str], Mapping[str, Any]]] = {

@@ -156,10 +156,14 @@ def check_critic_scores(source: GeneratorSource) -> None:
 
 
 def check_critic_groups(source: GeneratorSource) -> None:
-    """The groups() of the critic are a partition of its parameters()."""
+    """The groups() of the critic are a partition of its parameters(), and lower_groups some of them."""
     critic = source.own_critic()
-    if critic is not None:
-        partition(critic.groups(), module(critic), "critic")
+    if critic is None:
+        return
+    partition(critic.groups(), module(critic), "critic")
+    if not set(critic.lower_groups) < set(critic.groups()):
+        observed = f"lower_groups are {list(critic.lower_groups)}, of {list(critic.groups())}"
+        raise RuleBroken(observed, "name some of the groups, but not all: something has to learn")
 
 
 def check_deepcopy_shares_critic(source: GeneratorSource) -> None:

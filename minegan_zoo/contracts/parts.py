@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from minegan_zoo.contracts.specs import Code, ImageSpec, LatentSpace, LoadedFrom, MineganError
@@ -94,6 +94,9 @@ class Critic(ABC):
     num_classes: int = 0
     lr_scale: float = 1.0
     """As a source's."""
+    lower_groups: Sequence[str] = ()
+    """Those of `groups()` that had better stay as they are while its source is finetuned to another domain (FreezeD, Mo
+    et al., 2020, arXiv 2002.10964): where this was tried and helps."""
 
     @abstractmethod
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from minegan_zoo.contracts import MineganError, Plateau, Regulariser, Run, Stage, Strategy
+from minegan_zoo.contracts import Critic, MineganError, Plateau, Regulariser, Run, Stage, Strategy
 
 Regularisers = Callable[[], tuple[Regulariser, ...]]
 """New ones for a stage."""
@@ -30,8 +30,9 @@ class MineGAN(Strategy):
     What mining selected stays selected: sources that lost would learn to imitate the target while they are finetuned.
     So a short run of several sources mines for longer than `mine_share`, until it is clear which of them fit.
     This project's own: the sources' rate grows with the number of training images, for with ten a source that moves
-    fast loses its diversity, and with a thousand a slow one is not done; and mining that brings one source's own
-    samples no nearer to the target is undone (docs/defaults.md).
+    fast loses its diversity, and with a thousand a slow one is not done; mining that brings one source's own samples
+    no nearer to the target is undone; and the critic of one source keeps its `lower_groups` while that is finetuned
+    (docs/defaults.md).
     """
 
     mine_share: float
@@ -89,7 +90,16 @@ class MineGAN(Strategy):
         self.undone = run.undone
         times = max(LEAST_TIMES, len(run.target) / IMAGES_AS_GIVEN) * (ALONE_TIMES if self.undone else 1)
         self.rate = self.source_lr * min(MOST_TIMES, times)
-        return {**stage.train, "sources": self.rate}
+        return {**self._free_critic(stage.train, run.critic), "sources": self.rate}
+
+    def _free_critic(self, train: Mapping[str, float], critic: Critic) -> Mapping[str, float]:
+        """What of it learns: of several sources all, for it has to judge images of other families too."""
+        if self.several or not critic.lower_groups:
+            return train
+        rest = [name for name in critic.groups() if name not in critic.lower_groups]
+        return {name: rate for name, rate in train.items() if name != "critic"} | {
+            f"critic/{name}": self.critic_lr for name in rest
+        }
 
     def summary(self) -> Mapping[str, Any]:
         """The sources' rate, before a source's own `lr_scale`, and whether mining was undone."""

@@ -77,6 +77,8 @@ class ProGANCritic(nn.Module, Critic):
         self.blocks["4"] = EndBlock(plan)
         head_gain = style.linear_gain if plan.equalized and not style.plain_rgb else None
         self.head = EqualLinear(plan.widths[0], 1 + plan.num_classes, head_gain, style.scaled_bias)
+        names = list(self.groups())
+        self.lower_groups = tuple(names[: len(names) // 2])
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.forward_head(self.forward_features(images), labels)
