@@ -13,7 +13,7 @@ from benchmarks.quality.measuring import Together
 from benchmarks.quality.page import mixed_sources
 from benchmarks.quality.protocol import Spec
 from benchmarks.quality.results import Result, Results
-from benchmarks.quality.sources import PRETRAINED, RECIPES, choice, is_made, is_own, run_folder
+from benchmarks.quality.sources import RECIPES, choice, is_taken, run_folder
 from minegan_zoo.saved import open_any
 
 
@@ -35,12 +35,14 @@ def carry_out(monkeypatch: pytest.MonkeyPatch, cache: Path, *arguments: str) -> 
 
 def test_the_projects_own_are_taken(asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert carry_out(monkeypatch, tmp_path, "sources", "--full") == 0 and not asked
-    assert all(is_own(name, recipe, tmp_path) for name, recipe in RECIPES.items())
+    assert all(is_taken(name, recipe, tmp_path) for name, recipe in RECIPES.items())
     choices = [choice(name, recipe, tmp_path) for name, recipe in RECIPES.items()]
     drawn = Together([source for one in choices for source in open_any(one.name, one.weights)])
     assert drawn.sample(16, seed=0).isfinite().all()
     told = carry_out(monkeypatch, tmp_path, "sources", "--only", "tops", "--full", "--pretrain")
     assert told == f"error: {tmp_path} holds the project's own tops: name another --cache" and not asked
+    (run_folder("tops", RECIPES["tops"], tmp_path) / "config.toml").touch()  # as if it had been trained there
+    assert carry_out(monkeypatch, tmp_path, "sources", "--only", "tops", "--full", "--pretrain") == 0 and not asked
 
 
 def test_others_are_trained(asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +63,7 @@ def test_what_has_begun_to_be_trained_goes_on(
     (begun / "config.toml").touch()
     (killed / ".model-left").mkdir(parents=True)  # of a process that was killed while it copied
     assert carry_out(monkeypatch, tmp_path, "sources", "--full") == 0
-    assert asked == ["source tops"] and is_own("shoes", RECIPES["shoes"], tmp_path)
+    assert asked == ["source tops"] and is_taken("shoes", RECIPES["shoes"], tmp_path)
 
 
 def test_a_single_row_takes_its_source(asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,14 +71,10 @@ def test_a_single_row_takes_its_source(asked: list[str], tmp_path: Path, monkeyp
     arguments = ["digits-off/minegan-100-s0", "--results", str(tmp_path / "results")]
     monkeypatch.setattr(sys, "argv", ["quality", "one", *arguments, "--cache", str(tmp_path)])
     quality.main()
-    assert asked == ["digits-off/minegan-100-s0"] and is_own("digits-0-8", RECIPES["digits-0-8"], tmp_path)
+    assert asked == ["digits-off/minegan-100-s0"] and is_taken("digits-0-8", RECIPES["digits-0-8"], tmp_path)
     monkeypatch.setattr("benchmarks.quality.sources.PRETRAINED", tmp_path / "none")
     told = carry_out(monkeypatch, tmp_path / "empty", "one", *arguments)
     assert told == "error: digits-off/minegan-100-s0 needs the source digits-0-8: `source digits-0-8` trains it"
-
-
-def test_all_that_results_were_made_from_are_there() -> None:
-    assert all(is_made(name, recipe, PRETRAINED) for name, recipe in RECIPES.items())
 
 
 def test_other_weights_of_a_source_are_told(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from minegan_zoo.weights.cache import cache_folder
 from .jobs import Job, run_jobs
 from .places import RESULTS, Places
 from .protocol import PROTOCOLS, TASKS, Protocol, Spec
-from .sources import check_data, is_made, is_own, make, take
+from .sources import check_data, is_made, is_taken, make, take
 
 PAPERS = RESULTS.parent / "papers"
 
@@ -187,15 +187,22 @@ def _make_sources(
     chosen = {source: protocol.recipes[source] for source in fnmatch.filter(used, only)}
     if used and not chosen:
         raise MineganError(f"--only {only!r} is no source's name; there are {', '.join(used)}")
-    if arguments.pretrain and (own := [each for each, recipe in chosen.items() if is_own(each, recipe, places.cache)]):
-        raise MineganError(f"{places.cache} holds the project's own {', '.join(own)}: name another --cache")
     missing = [source for source, recipe in chosen.items() if not is_made(source, recipe, places.cache)]
-    for source in list(missing) if not arguments.pretrain else []:
-        if take(source, chosen[source], places.cache):
-            print(f"source {source}: the project's own")
-            missing.remove(source)
+    if arguments.pretrain:
+        if own := [source for source, recipe in chosen.items() if is_taken(source, recipe, places.cache)]:
+            raise MineganError(f"{places.cache} holds the project's own {', '.join(own)}: name another --cache")
+    else:
+        missing = [source for source in missing if not _take(source, protocol, places)]
     jobs = [Job(f"source {source}", ["source", source, *_options(name, places)]) for source in missing]
     return _report(jobs, arguments.jobs, places)
+
+
+def _take(source: str, protocol: Protocol, places: Places) -> bool:
+    """Whether it could be; says so."""
+    taken = take(source, protocol.recipes[source], places.cache)
+    if taken:
+        print(f"source {source}: the project's own")
+    return taken
 
 
 def _perform(name: str, protocol: Protocol, places: Places, specs: list[Spec], workers: int) -> int:
@@ -240,8 +247,7 @@ def _one(protocol: Protocol, places: Places, names: list[str]) -> None:
             print(f"{name} is there: delete {result_path(known[name], places)} to carry it out again")
             continue
         for source in known[name].sources:
-            recipe = protocol.recipes[source]
-            if not (is_made(source, recipe, places.cache) or take(source, recipe, places.cache)):
+            if not (is_made(source, protocol.recipes[source], places.cache) or _take(source, protocol, places)):
                 raise MineganError(f"{name} needs the source {source}: `source {source}` trains it")
         perform(known[name], protocol, places)
 

@@ -74,7 +74,9 @@ def perform(spec: Spec, protocol: Protocol, places: Places) -> dict[str, Any]:
     task = TASKS[spec.task]
     splits = read_splits(task.dataset, task.classes, places.data, places.cache)
     real = splits.real(spec.split)
-    work = places.work / digest(spec, protocol)
+    sources = {name: _weights_digest(name, protocol, places) for name in spec.sources}
+    # a run of other weights is another, though its digest is the same
+    work = places.work / "-".join([digest(spec, protocol), *(weights[:8] for weights in sources.values())])
     model: Sampler | Tensor
     training: ImageSet | None
     if spec.trains:
@@ -91,7 +93,7 @@ def perform(spec: Spec, protocol: Protocol, places: Places) -> dict[str, Any]:
         "rates": dict(spec.rates),
         "spaces": measure(model, real, task, protocol, seed=spec.seed, training=training, checkpoint=checkpoint),
         **facts,
-        "sources": {name: _weights_digest(name, protocol, places) for name in spec.sources},
+        "sources": sources,
         "seconds": round(time.monotonic() - begun, 1),
         "commit": commit(),
         "versions": {name: version(name) for name in ("minegan-zoo", "torch", "torch-fidelity")}

@@ -23,7 +23,6 @@ from minegan_zoo.run_folder import CONFIG, MODEL
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 """Laid out as a cache: the project's own."""
-WEIGHTS = ("generator.safetensors", "discriminator.safetensors")
 
 
 @dataclass(frozen=True)
@@ -124,27 +123,30 @@ def is_made(name: str, recipe: Recipe, cache: Path) -> bool:
 
 
 def take(name: str, recipe: Recipe, cache: Path) -> bool:
-    """Copy the project's own into `cache`; False where it has none, or the cache one that is half trained."""
+    """Copy the project's own into `cache`; False where it has none, or the cache one that is half trained.
+
+    Raises MineganError where the cache cannot be written.
+    """
     if not is_made(name, recipe, PRETRAINED):
         return False
     place = run_folder(name, recipe, cache)
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / f".{place.name}.lock"):
-        if is_made(name, recipe, cache):  # another process may have taken it meanwhile
-            return True
-        if (place / CONFIG).exists():
-            return False
-        with written_aside(place / MODEL) as aside:
-            shutil.copytree(run_folder(name, recipe, PRETRAINED) / MODEL, aside, dirs_exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / f".{place.name}.lock"):
+            if is_made(name, recipe, cache):  # another process may have taken it meanwhile
+                return True
+            if (place / CONFIG).exists():
+                return False
+            with written_aside(place / MODEL) as aside:
+                shutil.copytree(run_folder(name, recipe, PRETRAINED) / MODEL, aside, dirs_exist_ok=True)
+    except OSError as error:
+        raise MineganError(f"cannot write {cache}: {error.strerror or error}; --cache names another folder") from error
     return True
 
 
-def is_own(name: str, recipe: Recipe, cache: Path) -> bool:
-    """Whether what the cache has is the project's, bit for bit."""
-    if not (is_made(name, recipe, PRETRAINED) and is_made(name, recipe, cache)):
-        return False
-    own, there = (run_folder(name, recipe, place) / MODEL for place in (PRETRAINED, cache))
-    return all((own / file).read_bytes() == (there / file).read_bytes() for file in WEIGHTS)
+def is_taken(name: str, recipe: Recipe, cache: Path) -> bool:
+    """Whether what the cache has was copied, not trained there."""
+    return is_made(name, recipe, cache) and not (run_folder(name, recipe, cache) / CONFIG).exists()
 
 
 def choice(name: str, recipe: Recipe, cache: Path) -> SourceChoice:
