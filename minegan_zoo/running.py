@@ -18,7 +18,7 @@ from minegan_zoo.atomic import clear_leftovers
 from minegan_zoo.batches import TargetBatches
 from minegan_zoo.compiling import Compiled
 from minegan_zoo.config import RunConfig
-from minegan_zoo.contracts import GeneratorSource, MineganError
+from minegan_zoo.contracts import GeneratorSource, MineganError, Strategy
 from minegan_zoo.data import ImageSet
 from minegan_zoo.devices import device_of
 from minegan_zoo.evaluation import evaluate
@@ -72,11 +72,15 @@ def check(config: RunConfig) -> str:
     lines += [f"# {note}" for note in assembly.notes]
     target, image = assembly.target, assembly.model.image
     lines.append(f"# {len(target)} target images from {target.origin}, canonical image {image}")
-    for stage in assembly.method.strategy.stages(assembly.steps):
+    strategy = assembly.method.strategy
+    most = "" if type(strategy).trainable is Strategy.trainable else "at most "  # it may free less, once it knows more
+    for stage in strategy.stages(assembly.steps):
         groups = named_groups(assembly.model.sources, assembly.model.miners, assembly.method.critic, stage)
         free = {p for pattern in stage.train for found in match_groups(pattern, groups).values() for p in found}
         count = sum(parameter.numel() for parameter in free)
-        lines.append(f"# stage {stage.name}: {stage.steps} steps, {count:,} parameters free ({', '.join(stage.train)})")
+        lines.append(
+            f"# stage {stage.name}: {stage.steps} steps, {most}{count:,} parameters free ({', '.join(stage.train)})"
+        )
     return "\n".join(lines)
 
 
