@@ -17,6 +17,7 @@ def minegan(
     source_lr: float = 2e-3,
     critic_lr: float = 2e-3,
     code_prior: float = 1.0,
+    freeze_lower: bool = True,
     plateau: bool = False,
 ) -> Strategy:
     """Mine with frozen sources, then finetune sources and miners together.
@@ -25,12 +26,13 @@ def minegan(
     images is undone: miner and critic are put back, the miner stays, and the source learns up to twice as fast (the
     strategy 'stages' has no such rule unless it is asked for). What a miner found stays where it makes classes, too, or
     began anywhere else, and with fewer than 5 or more than 5000 training images.
-    While one source is finetuned its critic's lower layers stay as they are where its family says so (ProGAN; FreezeD).
     `mine_share`: of the steps, for mining, where miners learn at `miner_lr`, and from then on at `finetune_miner_lr`;
     `source_lr`: of sources while they are finetuned on 60 images; of n images it is multiplied by n / 60, by a third at
     least and by 2 at most (of a folder of 100, 90 are trained on: by 1.5);
     `select_steps`: of several sources, mine for so many steps at least, or for a quarter of all, until it is clear
     which of them fit (0: for `mine_share`, as with one); `code_prior`: the weight of the regulariser of that name;
+    `freeze_lower`: while one source is finetuned without classes, its critic's lower layers stay as they are where its
+    family says so (ProGAN; FreezeD, arXiv 2002.10964);
     `plateau`: end a stage (finetuning, mostly: mining is short) early when held-out images are no longer approached.
     """
     from minegan_zoo.builtin.strategies import MineGAN
@@ -42,6 +44,7 @@ def minegan(
         finetune_miner_lr=finetune_miner_lr,
         source_lr=source_lr,
         critic_lr=critic_lr,
+        freeze_lower=freeze_lower,
         plateau=plateau,
         regularisers=_code_priors(code_prior),
     )
@@ -58,6 +61,7 @@ def minegan_plus_plus(
     source_lr: float = 2e-3,
     critic_lr: float = 2e-3,
     code_prior: float = 1.0,
+    freeze_lower: bool = True,
     plateau: bool = False,
 ) -> Strategy:
     """Mine, then finetune only the share of each source's neurons that matters for the target.
@@ -73,6 +77,7 @@ def minegan_plus_plus(
         finetune_miner_lr=finetune_miner_lr,
         source_lr=source_lr,
         critic_lr=critic_lr,
+        freeze_lower=freeze_lower,
         plateau=plateau,
         regularisers=_code_priors(code_prior),
         share=share,

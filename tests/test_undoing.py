@@ -75,7 +75,8 @@ def test_miner_and_critic_are_put_back_and_the_miner_stays(
     assert any(not torch.equal(after[name], tensor) for name, tensor in before.items())
     stages = {event["stage"]: event["summary"] for event in read_events(tmp_path) if event["event"] == "stage"}
     # of few images at two thirds of its rate instead of a third
-    assert stages["finetune"] == {"source_lr": pytest.approx(2e-3 * 2 / 3), "mining": "undone"}
+    summary = {"source_lr": pytest.approx(2e-3 * 2 / 3), "mining": "undone", "critic_frozen": "16x16, 8x8"}
+    assert stages["finetune"] == summary
     report = (tmp_path / "report.html").read_text()
     assert "mining undone" in report and "after step 4, undone" in report and "after step 8, undone" not in report
     state = load_state(tmp_path / "state")

@@ -27,7 +27,7 @@ class Bar:
     error: float | None = None
     """Standard error over the seeds; None where there is one seed, or none."""
     replayed: float | None = None
-    """Of ratios of FIDs: what a method would reach that replays its training images; None elsewhere."""
+    """What a method would reach that replays its training images; None where that says nothing."""
 
     @property
     def close(self) -> bool:

@@ -68,7 +68,7 @@ OWN = ("minegan", "minegan++", "minegan-noft")
 BASELINES = ("scratch", "transfergan")
 PAPER_MINEGAN = "minegan-paper"
 """MineGAN with the paper's miner and none of what this project's defaults add (docs/defaults.md), but that its sources'
-rate goes by the number of images, and that a ProGAN's critic keeps its lower layers."""
+rate goes by the number of images."""
 FROZEN = ("minegan-noft", "genda")
 """Methods that leave the generator as it is: of a class that it has not seen they can make little."""
 AUGMENTATIONS: Mapping[str, tuple[Mapping[str, str], Mapping[str, Any]]] = {
@@ -86,6 +86,7 @@ METHODS: Mapping[str, Method] = {
             "strategy.code_prior": 0.0,
             "strategy.mine_share": 0.25,
             "strategy.finetune_miner_lr": 2e-3,
+            "strategy.freeze_lower": False,
         },
     ),
     **{

@@ -74,10 +74,13 @@ def settings_of(spec: Spec, protocol: Protocol) -> str:
     Not where sources lie, nor how often it is recorded; nor what selects among several, where there is one.
     """
     config = configure(spec, protocol, Path())
+    options = dict(config.strategy.options)
+    if options.get("freeze_lower"):  # its default; rows are older than it
+        del options["freeze_lower"]
     if len(config.sources) == 1:
-        options = {name: value for name, value in config.strategy.options.items() if name != "select_steps"}
-        strategy = Choice(config.strategy.name, options)
-        config = dataclasses.replace(config, selector=Choice("fixed"), strategy=strategy)
+        options.pop("select_steps", None)
+        config = dataclasses.replace(config, selector=Choice("fixed"))
+    config = dataclasses.replace(config, strategy=Choice(config.strategy.name, options))
     return dataclasses.replace(config, sources=(), training=config.training.computed()).to_toml()
 
 

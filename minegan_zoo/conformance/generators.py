@@ -156,14 +156,15 @@ def check_critic_scores(source: GeneratorSource) -> None:
 
 
 def check_critic_groups(source: GeneratorSource) -> None:
-    """The groups() of the critic are a partition of its parameters(), and lower_groups some of them."""
+    """The groups() of the critic are a partition of its parameters(), and lower_groups the first of them."""
     critic = source.own_critic()
     if critic is None:
         return
     partition(critic.groups(), module(critic), "critic")
-    if not set(critic.lower_groups) < set(critic.groups()):
-        observed = f"lower_groups are {list(critic.lower_groups)}, of {list(critic.groups())}"
-        raise RuleBroken(observed, "name some of the groups, but not all: something has to learn")
+    lower, groups = list(critic.lower_groups), list(critic.groups())
+    if lower != groups[: len(lower)] or lower == groups:
+        fix = "name the first of the groups, in their order, and not all: something has to learn"
+        raise RuleBroken(f"lower_groups are {lower}, of {groups}", fix)
 
 
 def check_deepcopy_shares_critic(source: GeneratorSource) -> None:

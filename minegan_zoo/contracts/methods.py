@@ -117,7 +117,7 @@ class Strategy(ABC):
     miner: str = ""
     """The miner that it is defined with, which then takes the place of the run's; empty: the run's."""
     freezes_critic: bool = False
-    """Whether layers of the critic stay as they begin, which is of use where they have been trained before."""
+    """Whether layers of any critic stay as they begin, which is of use where they have been trained before."""
     default_steps: int = 1000
 
     def for_sources(self, count: int) -> None:  # noqa: B027 - to most, one source is as good as several

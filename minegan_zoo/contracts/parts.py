@@ -95,8 +95,8 @@ class Critic(ABC):
     lr_scale: float = 1.0
     """As a source's."""
     lower_groups: Sequence[str] = ()
-    """Those of `groups()` that had better stay as they are while its source is finetuned to another domain (FreezeD, Mo
-    et al., 2020, arXiv 2002.10964): where this was tried and helps."""
+    """The first of `groups()`, which had better stay as they are while its source is finetuned to another domain, where
+    that was tried and helps (FreezeD, Mo et al., 2020, arXiv 2002.10964)."""
 
     @abstractmethod
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:

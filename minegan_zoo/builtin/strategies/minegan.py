@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from minegan_zoo.contracts import Critic, MineganError, Plateau, Regulariser, Run, Stage, Strategy
+from minegan_zoo.contracts import MineganError, Plateau, Regulariser, Run, Stage, Strategy
 
 Regularisers = Callable[[], tuple[Regulariser, ...]]
 """New ones for a stage."""
@@ -32,7 +32,7 @@ class MineGAN(Strategy):
     This project's own: the sources' rate grows with the number of training images, for with ten a source that moves
     fast loses its diversity, and with a thousand a slow one is not done; mining that brings one source's own samples
     no nearer to the target is undone; and the critic of one source keeps its `lower_groups` while that is finetuned
-    (docs/defaults.md).
+    (FreezeD, arXiv 2002.10964; docs/defaults.md).
     """
 
     mine_share: float
@@ -45,11 +45,15 @@ class MineGAN(Strategy):
     source_lr: float
     """For `IMAGES_AS_GIVEN`."""
     critic_lr: float
+    freeze_lower: bool
+    """Whether one source's critic keeps its `lower_groups` while that is finetuned."""
     plateau: bool
     regularisers: Regularisers
     several: bool = field(default=False, init=False)
     rate: float | None = field(default=None, init=False)
     """Of the sources in this run; None before they are finetuned."""
+    frozen: tuple[str, ...] = field(default=(), init=False)
+    """Groups of the critic that are."""
     undone: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -90,21 +94,19 @@ class MineGAN(Strategy):
         self.undone = run.undone
         times = max(LEAST_TIMES, len(run.target) / IMAGES_AS_GIVEN) * (ALONE_TIMES if self.undone else 1)
         self.rate = self.source_lr * min(MOST_TIMES, times)
-        return {**self._free_critic(stage.train, run.critic), "sources": self.rate}
-
-    def _free_critic(self, train: Mapping[str, float], critic: Critic) -> Mapping[str, float]:
-        """What of it learns: of several sources all, for it has to judge images of other families too."""
-        if self.several or not critic.lower_groups:
-            return train
-        rest = [name for name in critic.groups() if name not in critic.lower_groups]
-        return {name: rate for name, rate in train.items() if name != "critic"} | {
-            f"critic/{name}": self.critic_lr for name in rest
-        }
+        rates = {**stage.train, "sources": self.rate}
+        if self.freeze_lower and not self.several:  # of several, one's critic judges images of other families too
+            self.frozen = tuple(run.critic.lower_groups)
+        if self.frozen:
+            del rates["critic"]
+            rates |= {f"critic/{name}": self.critic_lr for name in run.critic.groups() if name not in self.frozen}
+        return rates
 
     def summary(self) -> Mapping[str, Any]:
-        """The sources' rate, before a source's own `lr_scale`, and whether mining was undone."""
+        """The sources' rate, before a source's own `lr_scale`, whether mining was undone, what of the critic stays."""
         undone = {"mining": "undone"} if self.undone else {}
-        return {} if self.rate is None else {"source_lr": self.rate, **undone}
+        frozen = {"critic_frozen": ", ".join(self.frozen)} if self.frozen else {}
+        return {} if self.rate is None else {"source_lr": self.rate, **undone, **frozen}
 
 
 @dataclass
