@@ -51,9 +51,9 @@ def test_the_classes_asked_for_are_the_classes_that_come(tmp_path: Path) -> None
         for name, dimmed in (("bright", pixels), ("dark", (pixels * 0.3).astype(np.uint8))):
             (tmp_path / name).mkdir(exist_ok=True)
             Image.fromarray(dimmed).save(tmp_path / name / f"{index}.png")
-    model = mz.mine("biggan.fashion-others-32", tmp_path, steps=60, batch=16, options=QUICK)
+    model = mz.mine("biggan.fashion-others-32", tmp_path, steps=120, batch=16, options=QUICK)
     bright, dark = (model.sample(32, seed=1, labels=torch.full((32,), label)).mean().item() for label in (0, 1))
-    assert bright > dark + 0.1
+    assert bright > dark + 0.2
 
 
 def test_labels_can_be_left_out_and_must_exist_where_they_are_asked_for(classes: Path) -> None:

@@ -54,7 +54,7 @@ def test_checking_converts_what_is_given_and_fills_in_what_is_not() -> None:
     assert checked.strategy.options["mine_share"] == 0.25
     assert set(checked.strategy.options) == {
         "mine_share", "select_steps", "miner_lr", "finetune_miner_lr", "source_lr", "critic_lr", "code_prior",
-        "plateau",
+        "freeze_lower", "plateau",
     }  # fmt: skip
     assert checked.checked() == checked
     assert dataclasses.replace(SIMPLE, steps="20").checked().steps == 20  # type: ignore[arg-type]
