@@ -15,9 +15,9 @@ import torch
 
 from minegan_zoo import registry
 from minegan_zoo.config import Choice, RunConfig
-from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, MineganError, Miner, Strategy
+from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, MineganError, Miner, Stage, Strategy
 from minegan_zoo.critic_choice import build_critic, choose_critic, image_of_critic
-from minegan_zoo.data import LEAST_TO_SPLIT, ImageSet, hold_out, load_images
+from minegan_zoo.data import ImageSet, hold_out, load_images
 from minegan_zoo.devices import device_of
 from minegan_zoo.method import Method
 from minegan_zoo.mined_source import title_of
@@ -34,6 +34,8 @@ from minegan_zoo.sources import (
 )
 
 PRIOR_DRAWS = 4096
+FEW_IMAGES = 20
+"""With fewer to train on, a critic soon knows them by heart."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +110,7 @@ def assemble(
     notes += strategy.notes(steps)
     config, images = _settle_labels(config, images, strategy, notes)
     images, held_out = hold_out(images, config.training.hold_out, config.seed)
-    few = held_out is None and len(images) < LEAST_TO_SPLIT
-    if few and config.augmentation is None and any(stage.adversarial for stage in stages):
-        notes.append(
-            f"with {len(images)} images a critic soon knows them by heart: shifting what it sees often helps "
-            "(--augmentation diffaugment --set augmentation.policy=translation)"
-        )
+    config = _choose_augmentation(config, len(images), strategy, stages, notes)
     if held_out is None and any(stage.until for stage in stages):
         notes.append("no target image is held out, so no rule can end a stage: each takes all of its steps")
     for stage in stages:  # a later stage's too: nobody is to mine for hours and then be told
@@ -180,6 +177,29 @@ def _choose_strategy(config: RunConfig, notes: list[str]) -> tuple[RunConfig, St
             "random: the critic 'source' has learned to see"
         )
     return config, strategy
+
+
+def _choose_augmentation(
+    config: RunConfig, images: int, strategy: Strategy, stages: Sequence[Stage], notes: list[str]
+) -> RunConfig:
+    """With the strategy's own augmentation for so many training images, where the run names none."""
+    if config.augmentation is not None or not any(stage.adversarial for stage in stages):
+        return config
+    if name := strategy.augmentation(images):
+        notes.append(
+            f"with {images} images {config.strategy.name} augments what the critic sees ({name}; --augmentation none "
+            "leaves it as it is)"
+        )
+        try:
+            return replace(config, augmentation=Choice(name)).checked()
+        except MineganError as error:
+            raise MineganError(f"the augmentation that {config.strategy.name} takes by itself: {error}") from error
+    if images < FEW_IMAGES:
+        notes.append(
+            f"with {images} images a critic soon knows them by heart: shifting what it sees often helps "
+            "(--augmentation translation)"
+        )
+    return config
 
 
 def _build_model(

@@ -193,6 +193,20 @@ def diffaugment(*, policy: str = "color,translation,cutout") -> Augmentation:
     return DiffAugment(policy)
 
 
+def translation() -> Augmentation:
+    """The shifts of `diffaugment`; `minegan` and `minegan++` train on fewer than 20 images with them by default."""
+    from minegan_zoo.builtin.augmentations import DiffAugment
+
+    return DiffAugment("translation")
+
+
+def none() -> Augmentation:
+    """Images as they are, whatever the strategy would take."""
+    from minegan_zoo.builtin.augmentations import Unchanged
+
+    return Unchanged()
+
+
 def ada(
     *,
     target: float = 0.6,
@@ -245,6 +259,8 @@ def register_objectives(register: Callable[[ObjectiveEntry], None]) -> None:
 def register_augmentations(register: Callable[[AugmentationEntry], None]) -> None:
     register(AugmentationEntry("diffaugment", diffaugment))
     register(AugmentationEntry("ada", ada))
+    register(AugmentationEntry("translation", translation))
+    register(AugmentationEntry("none", none))
 
 
 @hookimpl

@@ -49,6 +49,7 @@ class RunConfig:
     critic: Choice = Choice("source")
     objective: Choice = Choice("logistic")
     augmentation: Choice | None = None
+    """None: what the strategy takes for so many images; "none": nothing."""
     training: Training = Training()
     steps: int | None = None
     batch: int = 32
@@ -139,7 +140,7 @@ class RunConfig:
         names = [field.name for field in dataclasses.fields(self) if field.name not in ("device", "training")]
         own, others = vars(self.training.computed()), vars(other.training.computed())
         return [
-            *(name for name in names if vars(self)[name] != vars(other)[name]),
+            *(name for name in names if _effect(vars(self)[name]) != _effect(vars(other)[name])),
             *(f"training.{name}" for name in own if own[name] != others[name]),
         ]
 
@@ -200,6 +201,11 @@ class RunConfig:
             raise MineganError(f"cannot read the run configuration {path}: {error.strerror}") from error
         except UnicodeDecodeError as error:
             raise MineganError(f"the run configuration {path} is not UTF-8 text") from error
+
+
+def _effect(value: Any) -> Any:
+    """The same of what differs in name only: no augmentation, and the one that changes nothing."""
+    return None if value == Choice("none") else value
 
 
 def _setting_hints() -> dict[str, Any]:

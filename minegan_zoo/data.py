@@ -93,15 +93,20 @@ class ImageSet:
         )
 
 
-def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet | None]:
-    """Split into what is trained on and what is not: `share` of the images, by `seed`, at least 5 and at most 500.
+def count_held_out(count: int, share: float) -> int:
+    """Of so many images how many are not trained on: `share` of them, 5 to 500; none of fewer than 20."""
+    return 0 if share == 0 or count < LEAST_TO_SPLIT else min(500, max(LEAST_HELD_OUT, round(share * count)))
 
-    Nothing is held out of fewer than 20 images. An image that occurs twice stays on one side.
+
+def hold_out(images: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet | None]:
+    """Split into what is trained on and what is not, by `seed`: `count_held_out` of them.
+
+    An image that occurs twice stays on one side.
     """
     import torch
 
-    count = min(500, max(LEAST_HELD_OUT, round(share * len(images))))
-    if share == 0 or len(images) < LEAST_TO_SPLIT:
+    count = count_held_out(len(images), share)
+    if not count:
         return images, None
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed)).tolist()
     digests = images.digests()

@@ -46,7 +46,7 @@ WORSE = 0.9
 """What was so before the first step is a fault of training only where it became worse by this factor."""
 
 AGAINST_COPIES = (
-    "Take fewer steps, add --augmentation ada if there is none, free less of the sources (--strategy minegan++ or "
+    "Take fewer steps, add --augmentation ada unless there is one, free less of the sources (--strategy minegan++ or "
     "minegan-noft), or lower strategy.source_lr"
 )
 
@@ -147,7 +147,7 @@ def warnings(facts: Mapping[str, float], start: Mapping[str, float] | None = Non
         found.append(
             f"diversity collapsed: samples differ {diversity:.2f} times as much from each other as the "
             "target's images do. Take fewer steps, lower the strategy's learning rates (its options in _lr), add "
-            "--augmentation ada or diffaugment if there is none, or try another --objective"
+            "--augmentation ada or diffaugment unless there is one, or try another --objective"
         )
     elif diversity < COLLAPSED:
         found.append(
@@ -159,7 +159,7 @@ def warnings(facts: Mapping[str, float], start: Mapping[str, float] | None = Non
     if overfit > max(OVERFIT, ERRORS * error):
         found.append(
             f"the critic overfits: it scores held-out images {overfit:.2f} of the way from training images to fakes. "
-            "Add --augmentation ada if there is none, lower strategy.critic_lr, take fewer steps, or give more images"
+            "Add --augmentation ada unless there is one, lower strategy.critic_lr, take fewer steps, give more images"
         )
     return found
 

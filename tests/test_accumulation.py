@@ -58,7 +58,7 @@ def target() -> Tensor:
 
 def mine(case: Mapping[str, Any], out: Path, **options: Any) -> dict[str, Tensor]:
     """Run a case; gives all tensors of the model, its critic and its augmentation."""
-    settings = {"steps": 4, **case}
+    settings = {"steps": 4, "augmentation": "none", **case}  # what augmentations draw, each piece draws anew
     more = {
         "fid_samples": 0,
         "watch_every": 0,

@@ -86,3 +86,11 @@ def test_cutout_zeroes_one_square_of_half_the_size() -> None:
 def test_unknown_policy_names_the_known_ones() -> None:
     with pytest.raises(MineganError, match="may hold color, translation, cutout"):
         mz.augmentations.create("diffaugment", policy="colour")
+
+
+def test_translation_is_diffaugments_and_none_gives_the_very_images() -> None:
+    images = torch.rand(4, 1, 16, 16) * 2 - 1
+    shifting = mz.augmentations.create("translation")
+    torch.manual_seed(3)
+    assert torch.equal(shifting.forward(images), augmented(images, "translation", seed=3))
+    assert mz.augmentations.create("none").forward(images) is images

@@ -216,6 +216,8 @@ def test_differences_are_named_but_for_the_device() -> None:
     # a default that is written out is no difference
     written = dataclasses.replace(SIMPLE, miner=Choice("mlp", {"width": 128}))
     assert SIMPLE.checked().differences(written.checked()) == []
+    plain, ada = (dataclasses.replace(SIMPLE, augmentation=Choice(name)).checked() for name in ("none", "ada"))
+    assert SIMPLE.checked().differences(plain) == [] and plain.differences(ada) == ["augmentation"]
 
 
 def test_a_part_is_chosen_by_name() -> None:

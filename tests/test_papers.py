@@ -71,7 +71,8 @@ def test_a_run_file_executes_and_is_measured(
         cli.main()
     assert end.value.code == 0, capsys.readouterr().err
     ran, written = RunConfig.read(tmp_path / "run" / "config.toml"), RunConfig.read(SETTINGS[name].run).checked()
-    assert set(ran.differences(written)) <= {"steps", "batch", "training", "critic", "resolution", "noise_dim"}
+    found_out = {"critic", "resolution", "noise_dim", "augmentation"}  # the last for five or ten images
+    assert set(ran.differences(written)) <= {"steps", "batch", "training"} | found_out
     assert replace(ran.training, trackers=written.training.trackers, watch_every=200) == written.training
 
     offline = [
@@ -98,6 +99,7 @@ def test_a_run_file_executes_and_is_measured(
     [
         (["--strategy", "freezed"], set()),
         (["--augmentation", "ada", "--seed", "3"], set()),
+        (["--augmentation", "none"], set()),
         (["--miner", "residual"], {"miner"}),
         (["--set", "noise_dim=4"], {"noise_dim"}),
         (["--set", "strategy.source_lr=0.5"], {"strategy"}),
@@ -119,7 +121,12 @@ def test_only_the_settings_own_run_by_a_methods_defaults_counts(
     assert end.value.code == 0
     recipe = replace(SETTINGS[name].recipes[0], extractor="pixels", samples=4, metrics=["fid"])
     result = literature.measure(name, Path("run"), tmp_path / "results", [recipe])
-    assert set(json.loads(result.read_text())["differs"]) == {"steps", "batch"} | other
+    content = json.loads(result.read_text())
+    assert set(content["differs"]) == {"steps", "batch"} | other
+    # it stands in few images, of which the strategy's own choice bears no name
+    _, _, chosen = " ".join(changed).partition("--augmentation ")
+    plus = f"+{chosen.split()[0]}" if chosen else ""
+    assert content["method"] == ("freezed" if "freezed" in changed else "minegan") + plus
 
 
 def test_cards_say_where_everything_comes_from() -> None:

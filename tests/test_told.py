@@ -29,14 +29,42 @@ def squares(n: int, size: int = 16) -> Tensor:
     return torch.randint(0, 256, (n, 3, size, size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
 
-def test_ten_images_come_with_advice() -> None:
-    def advised(count: int, **parts: Any) -> bool:
-        config = RunConfig((SourceChoice("progan.tiny"),), "given", steps=4, **parts)
-        return any("augmentation.policy=translation" in note for note in assemble(config, squares(count)).notes)
+def assembled(count: int, **parts: Any) -> tuple[str | None, bool]:
+    """The augmentation of a run of so many images, and whether its notes speak of it."""
+    made = assemble(RunConfig((SourceChoice("progan.tiny"),), "given", steps=4, **parts), squares(count))
+    chosen = made.config.augmentation
+    told = any("--augmentation none leaves" in note or "knows them by heart" in note for note in made.notes)
+    return chosen.name if chosen else None, told
 
-    assert advised(10) and not advised(20)
-    assert not advised(10, augmentation=Choice("ada"))
-    assert not advised(10, strategy=Choice("bsa"))  # it has no critic
+
+def test_ten_images_are_shifted_or_come_with_the_advice() -> None:
+    assert assembled(24) == ("translation", True), "five are held out"
+    assert assembled(25) == (None, False)
+    assert assembled(10, strategy=Choice("minegan++")) == ("translation", True)
+    assert assembled(10, augmentation=Choice("none")) == ("none", False)
+    assert assembled(10, augmentation=Choice("ada")) == ("ada", False)
+    assert (
+        assembled(10, strategy=Choice("transfergan")) == assembled(24, strategy=Choice("transfergan")) == (None, True)
+    )
+    assert assembled(10, strategy=Choice("bsa")) == (None, False)  # it has no critic
+
+
+def test_what_ten_images_are_augmented_by_is_recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def mined(folder: str, augmentation: str | None) -> list[float]:
+        mz.mine(
+            "progan.tiny", squares(10), augmentation=augmentation, steps=4, batch=4, out=tmp_path / folder,
+            options={**QUICK, "fid_samples": 0},
+        )  # fmt: skip
+        return [event["critic_loss"] for event in read_events(tmp_path / folder) if event["event"] == "step"]
+
+    own = mined("own", None)
+    read = RunConfig.read(tmp_path / "own" / "config.toml").augmentation
+    assert read is not None and read.name == "translation"
+    assert own == mined("named", "translation") != mined("plain", "none")
+    capsys.readouterr()
+    assert own == mined("own", None) == mined("own", "translation"), "it is the same run, and it is over"
+    with pytest.raises(MineganError, match="augmentation: translation there, none here"):
+        mined("own", "none")
 
 
 def test_a_single_target_image_is_trained_on_and_not_measured(

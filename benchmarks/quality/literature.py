@@ -19,6 +19,7 @@ from minegan_zoo.config import Choice, RunConfig
 from minegan_zoo.contracts import MineganError
 from minegan_zoo.critic_choice import image_of_critic
 from minegan_zoo.minegan import MinedGAN
+from minegan_zoo.recorder import read_events
 from minegan_zoo.sources import canonical_image, noise_dim_of
 
 PAPERS = Path(__file__).parent / "papers"
@@ -115,7 +116,7 @@ def measure(name: str, run: Path, results: Path, recipes: Sequence[Recipe] | Non
             checkpoint="last, averaged",
         )
         records |= {metric: record.as_dict() for metric, record in found.items()}
-    method = config.strategy.name + (f"+{config.augmentation.name}" if config.augmentation else "")
+    method = config.strategy.name + _augmented(config, run)
     toml = config.to_toml()
     other = f"-other-{hashlib.sha256(toml.encode()).hexdigest()[:8]}" if others else ""
     path = results / name / f"{method}-s{config.seed}{other}.json"
@@ -123,6 +124,15 @@ def measure(name: str, run: Path, results: Path, recipes: Sequence[Recipe] | Non
     result = {"setting": name, "method": method, "differs": others, "config": toml, "records": records}
     path.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     return path
+
+
+def _augmented(config: RunConfig, run: Path) -> str:
+    """What a method's name has behind it: the augmentation, unless its strategy takes it by itself."""
+    chosen = config.augmentation.name if config.augmentation else "none"
+    start = next(event for event in read_events(run) if event["event"] == "start")
+    strategy = registry.strategies.create(config.strategy.name, **config.strategy.options)
+    own = strategy.augmentation(start["target_images"]) or "none"
+    return "" if chosen == own else f"+{chosen}"
 
 
 def _is_free(part: str, run: RunConfig, wanted: RunConfig, model: MinedGAN) -> bool:

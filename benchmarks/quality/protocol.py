@@ -81,7 +81,8 @@ METHODS: Mapping[str, Method] = {
     # a miner that starts anywhere, is held by nothing and learns at one rate, a quarter of the steps for mining
     PAPER_MINEGAN: Method(
         "minegan",
-        options={
+        {"augmentation": "none"},
+        {
             "miner.skip": False,
             "strategy.code_prior": 0.0,
             "strategy.mine_share": 0.25,
@@ -201,6 +202,8 @@ class Protocol:
 GARMENT_MULTI = MULTI[:3]
 CORE = (
     Block(OFF, ("minegan", "transfergan", "scratch"), (100, 10, 1000)),
+    # with ten images minegan shifts what its critic sees: so does this
+    Block(OFF, ("transfergan+translation",), (10,)),
     Block(GARMENT_MULTI, ("minegan", "minegan-noft")),
     Block(GARMENT_MULTI, ("minegan", "minegan-noft"), alone=True),
     Block(("fashion-two",), ("minegan/max", "minegan-noft/max")),

@@ -13,7 +13,7 @@ from minegan_zoo import registry
 from minegan_zoo.assembly import Assembly, assemble
 from minegan_zoo.batches import TargetBatches
 from minegan_zoo.config import Choice, RunConfig
-from minegan_zoo.data import ImageSet
+from minegan_zoo.data import ImageSet, count_held_out
 from minegan_zoo.extractors import load_extractor
 from minegan_zoo.gallery import Gallery
 from minegan_zoo.metrics import METRICS, Evidence
@@ -71,9 +71,14 @@ def configure(spec: Spec, protocol: Protocol, cache: Path) -> RunConfig:
 def settings_of(spec: Spec, protocol: Protocol) -> str:
     """What of its configuration a run's numbers depend on.
 
-    Not where sources lie, nor how often it is recorded; nor what selects among several, where there is one.
+    Not where sources lie, nor how often it is recorded; nor what selects among several, where there is one. With the
+    augmentation that the strategy takes for so many images.
     """
     config = configure(spec, protocol, Path())
+    if config.augmentation is None:
+        images = spec.shots - count_held_out(spec.shots, config.training.hold_out)
+        own = registry.strategies.create(config.strategy.name, **config.strategy.options).augmentation(images)
+        config = dataclasses.replace(config, augmentation=Choice(own) if own else None)
     options = dict(config.strategy.options)
     if options.get("freeze_lower"):  # its default; rows are older than it
         del options["freeze_lower"]

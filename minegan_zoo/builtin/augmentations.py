@@ -1,4 +1,4 @@
-"""DiffAugment. Imports contracts only.
+"""DiffAugment, and none. Imports contracts only.
 
 In torch, not kornia: kornia's colour operations clamp to [0, 1], its erasing draws other shapes than the paper's, and
 its translation resamples where whole pixels can be copied.
@@ -14,6 +14,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from minegan_zoo.contracts import Augmentation, MineganError
+
+
+class Unchanged(nn.Module, Augmentation):
+    """Images as they are, for a run whose strategy would augment them."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The very images."""
+        return images
 
 
 class DiffAugment(nn.Module, Augmentation):

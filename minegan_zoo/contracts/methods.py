@@ -131,6 +131,13 @@ class Strategy(ABC):
         """What its user should know of a run of so many steps; each is said once, when the run starts."""
         return ()
 
+    def augmentation(self, images: int) -> str:
+        """The augmentation entry, with its defaults, that an adversarial run takes which names none; empty: nothing.
+
+        `images`: how many are trained on, after some were held out. Asked once, after `stages`.
+        """
+        return ""
+
     def prepare(self, stage: Stage, run: Run) -> None:  # noqa: B027 - most strategies change nothing
         """Called before a stage begins; may change modules in place.
 

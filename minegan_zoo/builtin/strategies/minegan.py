@@ -19,6 +19,8 @@ LEAST_TIMES, MOST_TIMES = 1 / 3, 2.0
 """Between which multiples of it they learn on others: those of 20 and of 120 images."""
 ALONE_TIMES = 2.0
 """How much faster a source learns whose mining was undone, for it has all the way to go; never above `MOST_TIMES`."""
+FEW_IMAGES = 20
+"""With fewer training images than this, what the critic sees is shifted."""
 UNDO_ABOVE = 0.9
 """What mining must leave at most of the distance to the target."""
 
@@ -31,8 +33,9 @@ class MineGAN(Strategy):
     So a short run of several sources mines for longer than `mine_share`, until it is clear which of them fit.
     This project's own: the sources' rate grows with the number of training images, for with ten a source that moves
     fast loses its diversity, and with a thousand a slow one is not done; mining that brings one source's own samples
-    no nearer to the target is undone; and the critic of one source keeps its `lower_groups` while that is finetuned
-    (FreezeD, arXiv 2002.10964; docs/defaults.md).
+    no nearer to the target is undone; the critic of one source keeps its `lower_groups` while that is finetuned
+    (FreezeD, arXiv 2002.10964); and a critic that has fewer than `FEW_IMAGES` to know by heart sees them shifted
+    (DiffAugment's translation, arXiv 2006.10738; docs/defaults.md).
     """
 
     mine_share: float
@@ -73,6 +76,9 @@ class MineGAN(Strategy):
             f"mining takes {mining} of {steps} steps, too few for a selector to learn which of the sources fit the "
             f"target: {math.ceil(self.select_steps / share)} steps in all leave it {self.select_steps}",
         )
+
+    def augmentation(self, images: int) -> str:
+        return "translation" if images < FEW_IMAGES else ""
 
     def _mining(self, steps: int) -> int:
         mining = max(1, round(steps * self.mine_share))
