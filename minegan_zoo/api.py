@@ -55,9 +55,10 @@ def mine(
 
     `sources` are names, `name=weights`, mined folders or loaded sources (which are left as they are); `images` and
     `test` (for FID, never trained on) are anything that `minegan_zoo.data.load_images` reads. `options` are
-    "part.option" -> value, as `--set` takes them. `labels` condition the model on the images' classes; None: where they
-    are a folder of at least two class folders. With `out`, the run folder is written, and the same call again
-    resumes it. Raises MineganError for any mistake of its caller and for a loss that becomes non-finite.
+    "part.option" -> value, as `--set` takes them. `augmentation` is the strategy's own for so many images unless it is
+    given ("none": nothing). `labels` condition the model on the images' classes; None: where they are a folder of at
+    least two class folders. With `out`, the run folder is written, and the same call again resumes it. Raises
+    MineganError for any mistake of its caller and for a loss that becomes non-finite.
     """
     many = [sources] if isinstance(sources, str | GeneratorSource) else list(sources)
     if any(isinstance(source, str) for source in many):
