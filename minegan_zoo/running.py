@@ -76,11 +76,15 @@ def check(config: RunConfig) -> str:
     most = "" if type(strategy).trainable is Strategy.trainable else "at most "  # it may free less, once it knows more
     for stage in strategy.stages(assembly.steps):
         groups = named_groups(assembly.model.sources, assembly.model.miners, assembly.method.critic, stage)
-        free = {p for pattern in stage.train for found in match_groups(pattern, groups).values() for p in found}
+        free, to_come = set(), ""
+        for pattern in stage.train:
+            try:
+                free |= {p for found in match_groups(pattern, groups).values() for p in found}
+            except MineganError:  # `assemble` would have refused it, unless `prepare` may bring such parts
+                to_come = ", and what the strategy adds"
         count = sum(parameter.numel() for parameter in free)
-        lines.append(
-            f"# stage {stage.name}: {stage.steps} steps, {most}{count:,} parameters free ({', '.join(stage.train)})"
-        )
+        named = ", ".join(stage.train)
+        lines.append(f"# stage {stage.name}: {stage.steps} steps, {most}{count:,} parameters free ({named}){to_come}")
     return "\n".join(lines)
 
 

@@ -234,3 +234,11 @@ def test_a_dry_run_shows_what_it_would_do_and_leaves_nothing(run: Run, images: P
     again = run("mine", "--config", "run.toml", "--dry-run", "--steps", "10", "--strategy", "transfergan")
     assert again.code == 0
     assert "# stage finetune: 10 steps" in again.out and "width = 8" in again.out
+
+
+def test_every_strategy_can_be_tried_dry(run: Run, images: Path) -> None:
+    for name in sorted(set(registry.strategies.list()) - {"stages"}):  # which wants stages written
+        shown = run(*MINE, *RUN, "--dry-run", "--strategy", name)
+        assert shown.code == 0 and "# stage " in shown.out, name
+        # what `bsa` adds to the loss has weights, which come when it is prepared
+        assert ("and what the strategy adds" in shown.out) == (name == "bsa"), name
