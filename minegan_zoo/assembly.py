@@ -187,8 +187,8 @@ def _choose_augmentation(
         return config
     if name := strategy.augmentation(images):
         notes.append(
-            f"with {images} images {config.strategy.name} augments what the critic sees ({name}; --augmentation none "
-            "leaves it as it is)"
+            f"with {images} images to train on {config.strategy.name} augments what the critic sees ({name}; "
+            "--augmentation none leaves it as it is)"
         )
         try:
             return replace(config, augmentation=Choice(name)).checked()
@@ -196,7 +196,7 @@ def _choose_augmentation(
             raise MineganError(f"the augmentation that {config.strategy.name} takes by itself: {error}") from error
     if images < FEW_IMAGES:
         notes.append(
-            f"with {images} images a critic soon knows them by heart: shifting what it sees often helps "
+            f"with {images} images to train on a critic soon knows them by heart: shifting what it sees may help "
             "(--augmentation translation)"
         )
     return config

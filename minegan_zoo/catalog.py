@@ -194,7 +194,7 @@ def diffaugment(*, policy: str = "color,translation,cutout") -> Augmentation:
 
 
 def translation() -> Augmentation:
-    """The shifts of `diffaugment`; `minegan` and `minegan++` train on fewer than 20 images with them by default."""
+    """Shifts by up to an eighth of the size; the default of `minegan` and `minegan++` with fewer than 20 images."""
     from minegan_zoo.builtin.augmentations import DiffAugment
 
     return DiffAugment("translation")

@@ -100,7 +100,8 @@ class RunConfig:
                 changed: dict[str, Any] = {part: Choice(choice.name, {**choice.options, name: value})}
                 config = dataclasses.replace(config, **changed)
             else:
-                raise MineganError(f"option {key!r} names no part of this run: {', '.join(PARTS)}, training")
+                own = [part for part in PARTS if vars(config)[part] is not None]
+                raise MineganError(f"option {key!r} names no part of this run: {', '.join(own)}, training")
         return config
 
     def _part_with(self, name: str) -> str:
@@ -281,7 +282,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, SourceChoice):
         options = ", ".join(f"{name}={inner}" for name, inner in value.options.items())
         return f"{value.name}{f'={value.weights}' if value.weights else ''}{f'({options})' if options else ''}"
-    return value.name if isinstance(value, Choice) else str(value)
+    return value.name if isinstance(value, Choice) else "none" if value is None else str(value)
 
 
 def _without_none(value: Any) -> Any:

@@ -79,6 +79,8 @@ def settings_of(spec: Spec, protocol: Protocol) -> str:
         images = spec.shots - count_held_out(spec.shots, config.training.hold_out)
         own = registry.strategies.create(config.strategy.name, **config.strategy.options).augmentation(images)
         config = dataclasses.replace(config, augmentation=Choice(own) if own else None)
+    elif config.augmentation.name == "none":
+        config = dataclasses.replace(config, augmentation=None)
     options = dict(config.strategy.options)
     if options.get("freeze_lower"):  # its default; rows are older than it
         del options["freeze_lower"]

@@ -36,7 +36,9 @@ class Chooses(StrEnum):
 
 Choose = Annotated[Chooses | None, typer.Option(help="How samples choose their source.")]
 Objective = Annotated[str | None, typer.Option(help="wgan-gp, logistic, hinge, ...")]
-Augmentation = Annotated[str | None, typer.Option(help="ada, diffaugment, none, ...; by default the strategy's own.")]
+Augmentation = Annotated[
+    str | None, typer.Option(help="ada, diffaugment, translation, none; by default the strategy's own.")
+]
 
 
 def mine(

@@ -134,7 +134,7 @@ class Strategy(ABC):
     def augmentation(self, images: int) -> str:
         """The augmentation entry, with its defaults, that an adversarial run takes which names none; empty: nothing.
 
-        `images`: how many are trained on, after some were held out. Asked once, after `stages`.
+        `images`: how many are trained on, after some were held out.
         """
         return ""
 
