@@ -147,7 +147,7 @@ def test_training_is_not_blamed_for_what_the_untrained_model_does(tmp_path: Path
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"steps": 40}, "steps: None there, 40 here"),
+        ({"steps": 40}, "steps: none there, 40 here"),
         ({"miner": Choice("mlp", {"width": 9})}, "miner.width: 128 there, 9 here"),
         ({"miner": Choice("affine")}, "miner: mlp there, affine here"),
         ({"training": Training(hold_out=0.5)}, "training.hold_out: 0.1 there, 0.5 here"),
