@@ -1,0 +1,40 @@
+"""The committed rows of the quality benchmark: of which weights and settings they are."""
+
+from __future__ import annotations
+
+import hashlib
+
+from benchmarks.quality.page import mixed_sources
+from benchmarks.quality.places import RESULTS, Places
+from benchmarks.quality.protocol import PROTOCOLS, UNTAUGHT, Spec
+from benchmarks.quality.results import read_results
+from benchmarks.quality.sources import PRETRAINED
+from benchmarks.quality.training import settings_of
+from benchmarks.quality.tuning import read_rates
+
+FULL = PROTOCOLS["full"]
+
+
+def test_committed_rows_are_of_the_sources_that_come_with_the_project() -> None:
+    places = Places(RESULTS, RESULTS, RESULTS, RESULTS)
+    results = read_results(FULL, places, read_rates(places))
+    ours = {
+        name: hashlib.sha256(
+            (PRETRAINED / f"{name}-{recipe.digest()}" / "model" / "generator.safetensors").read_bytes()
+        ).hexdigest()
+        for name, recipe in FULL.recipes.items()
+    }
+    taught = [each for each in results.found if each.spec.method.partition("+")[0] not in UNTAUGHT]
+    assert len(taught) > 200
+    assert [each.spec.name for each in taught if each.raw["sources"] != {n: ours[n] for n in each.raw["sources"]}] == []
+    assert mixed_sources(results) == []
+    assert [each.spec.name for each in results.found if each.stale] == []
+
+
+def test_a_row_of_ten_images_is_of_the_strategys_own_augmentation() -> None:
+    def augmented(method: str, shots: int) -> bool:
+        return "[augmentation]" in settings_of(Spec("digits-off", method, shots, 0, 400), FULL)
+
+    assert augmented("minegan", 10) and augmented("minegan++", 10)
+    assert not augmented("minegan", 100) and not augmented("transfergan", 10)
+    assert not augmented("minegan-paper", 10)
