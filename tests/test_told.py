@@ -65,6 +65,8 @@ def test_what_ten_images_are_augmented_by_is_recorded(tmp_path: Path, capsys: py
     assert own == mined("own", None) == mined("own", "translation"), "it is the same run, and it is over"
     with pytest.raises(MineganError, match="augmentation: translation there, none here"):
         mined("own", "none")
+    with pytest.raises(MineganError, match="augmentation is chosen by its name"):
+        mined("off", False)  # type: ignore[arg-type]
 
 
 def test_a_single_target_image_is_trained_on_and_not_measured(
