@@ -25,8 +25,8 @@ def minegan(
     Mining that leaves more than nine tenths of the distance (KID) from a lone source's own samples to the training
     images is undone: miner and critic are put back, the miner stays, and the source learns up to twice as fast (the
     strategy 'stages' has no such rule unless it is asked for). What a miner found stays where it makes classes, too, or
-    began anywhere else, and with fewer than 5 or more than 5000 training images. To train on fewer than 20 the critic
-    sees them shifted (augmentation `translation`), unless the run names an augmentation, or `none`.
+    began anywhere else, and with fewer than 5 or more than 5000 training images. With fewer than 20 training images the
+    critic sees all images shifted (augmentation `translation`), unless the run names an augmentation, or `none`.
     `mine_share`: of the steps, for mining, where miners learn at `miner_lr`, and from then on at `finetune_miner_lr`;
     `source_lr`: of sources while they are finetuned on 60 images; of n images it is multiplied by n / 60, by a third at
     least and by 2 at most (of a folder of 100, 90 are trained on: by 1.5);

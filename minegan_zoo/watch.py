@@ -159,7 +159,8 @@ def warnings(facts: Mapping[str, float], start: Mapping[str, float] | None = Non
     if overfit > max(OVERFIT, ERRORS * error):
         found.append(
             f"the critic overfits: it scores held-out images {overfit:.2f} of the way from training images to fakes. "
-            "Add --augmentation ada unless there is one, lower strategy.critic_lr, take fewer steps, give more images"
+            "Add --augmentation ada unless there is one, lower strategy.critic_lr, take fewer steps, or give more "
+            "images"
         )
     return found
 
