@@ -89,10 +89,14 @@ def minegan_plus_plus(
 def minegan_noft(
     *, miner_lr: float = 2e-3, critic_lr: float = 2e-3, code_prior: float = 1.0, plateau: bool = False
 ) -> Strategy:
-    """Mine only: the sources stay as they are. `code_prior` and `plateau` as in `minegan`."""
+    """Mine only: the sources stay as they are.
+
+    `code_prior`: the weight of the regulariser of that name, which leaves the codes of classes free here: what the
+    target needs of a source that stays has to be found among them; `plateau` as in `minegan`.
+    """
     from minegan_zoo.builtin.strategies import Mining
 
-    return Mining(miner_lr, critic_lr, plateau, _code_priors(code_prior))
+    return Mining(miner_lr, critic_lr, plateau, _code_priors(code_prior, classes=False))
 
 
 def transfergan(*, source_lr: float = 4e-3, critic_lr: float = 2e-3, plateau: bool = False) -> Strategy:
@@ -123,11 +127,11 @@ def stages_(*, stages: tuple[dict[str, Any], ...] = (), mines: bool = True) -> S
     return Schedule(stages, mines, lambda name, options: registry.regularisers.create(name, **options))
 
 
-def _code_priors(weight: float) -> Callable[[], tuple[Regulariser, ...]]:
+def _code_priors(weight: float, classes: bool = True) -> Callable[[], tuple[Regulariser, ...]]:
     """Builds what keeps a stage's codes near their prior; nothing for a weight of 0."""
     from minegan_zoo.builtin.regularisers import CodePrior
 
-    return lambda: (CodePrior(weight),) if weight else ()
+    return lambda: (CodePrior(weight, classes),) if weight else ()
 
 
 def l2sp(*, weight: float = 1e-3) -> Regulariser:
@@ -144,8 +148,8 @@ def mode_seeking(*, weight: float = 1.0) -> Regulariser:
     return ModeSeeking(weight)
 
 
-def code_prior(*, weight: float = 1.0) -> Regulariser:
-    """Keeps mean and deviation of the mined codes near their prior's."""
+def code_prior(*, weight: float = 1.0, classes: bool = True) -> Regulariser:
+    """Keeps mean and deviation of the mined codes near their prior's; those of `classes`, too, or not."""
     from minegan_zoo.builtin.regularisers import CodePrior
 
-    return CodePrior(weight)
+    return CodePrior(weight, classes)

@@ -47,3 +47,8 @@ def test_the_codes_prior_is_part_of_the_loss_unless_its_weight_is_0() -> None:
     with_it, without = (mz.strategies.create("minegan", code_prior=weight).stages(10) for weight in (1.0, 0.0))
     assert [len(stage.regularisers) for stage in with_it] == [1, 1]
     assert [len(stage.regularisers) for stage in without] == [0, 0]
+
+
+def test_a_miner_of_sources_that_stay_may_choose_its_classes() -> None:
+    held, free = (mz.strategies.create(name).stages(10)[0].regularisers for name in ("minegan", "minegan-noft"))
+    assert [(part.weight, part.classes) for part in (*held, *free)] == [(1, True), (1, False)]

@@ -157,6 +157,18 @@ def test_codes_of_the_prior_are_near_it_and_others_are_not(name: str, spaces: li
         far.backward()
 
 
+def test_code_prior_leaves_classes_free_where_it_is_told() -> None:
+    source = mz.load_source("biggan.tiny")
+    held, free = (regularisers.create("code-prior", classes=classes) for classes in (True, False))
+    codes = {name: of_moments(5, 1, space.shape) for name, space in source.latents.items()}
+    values = []
+    for regulariser in (held, free):
+        regulariser.prepare(run_of(source))
+        values.append([regulariser(batch_of(codes={0: {name: code}})).item() for name, code in codes.items()])
+    assert list(codes) == ["z", "class"] and values[0][0] == values[1][0] > 1
+    assert values[0][1] > 1 and values[1][1] == 0
+
+
 def test_code_prior_is_summed_over_the_sources_that_are_mined() -> None:
     sources = [mz.load_source("stylegan2.tiny"), mz.load_source("progan.tiny")]
     regulariser = create("code-prior", 1.0)

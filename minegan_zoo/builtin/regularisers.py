@@ -69,16 +69,19 @@ class CodePrior(nn.Module, Regulariser):
     m and s are the codes' mean and standard deviation over the batch, m0 and s0 their prior's, a coordinate each: the
     squared 2-Wasserstein distance of Gaussians with these moments (Dowson and Landau, 1982), relative to the prior's
     variance. Summed over spaces and sources; the batch is the step's whole one, however many pieces it is run in.
+    Without `classes` the codes of classes are left free: a target that is one of them is far from their mean.
     """
 
-    def __init__(self, weight: float) -> None:
+    def __init__(self, weight: float, classes: bool = True) -> None:
         super().__init__()
-        self.weight = _checked(weight, "code-prior")
+        self.weight, self.classes = _checked(weight, "code-prior"), classes
         self.spaces: dict[tuple[int, str], str] = {}
 
     def prepare(self, run: Run) -> None:
         for index, source in enumerate(run.sources):
-            for name in source.latents:
+            for name, space in source.latents.items():
+                if space.prior == "class-embedding" and not self.classes:
+                    continue
                 key = f"{index}_{name.replace('.', '_')}"
                 for moment, value in zip(("mean", "deviation"), _prior_moments(source, name), strict=True):
                     self.register_buffer(f"{moment}_{key}", value)
@@ -88,9 +91,9 @@ class CodePrior(nn.Module, Regulariser):
         total = batch.images.new_zeros([])
         for index, codes in batch.mined().items():
             for name, code in codes.items():
-                if code.requires_grad and len(code) > 1:  # else it is not trained, or has no deviation
+                key = self.spaces.get((index, name))
+                if key and code.requires_grad and len(code) > 1:  # else it is not trained, or has no deviation
                     code = code.float()
-                    key = self.spaces[index, name]
                     mean, deviation = self.get_buffer(f"mean_{key}"), self.get_buffer(f"deviation_{key}")
                     distance = (code.mean(0) - mean).square().sum() + (code.std(0) - deviation).square().sum()
                     relative = distance / deviation.expand_as(code[0]).square().sum().clamp(min=EPS)
