@@ -91,8 +91,8 @@ def minegan_noft(
 ) -> Strategy:
     """Mine only: the sources stay as they are.
 
-    `code_prior`: the weight of the regulariser of that name, which leaves the codes of classes free here: what the
-    target needs of a source that stays has to be found among them; `plateau` as in `minegan`.
+    `code_prior`: the weight of the regulariser of that name, here without class embeddings, for a source that stays as
+    it is must be steered to the target's classes; `plateau` as in `minegan`.
     """
     from minegan_zoo.builtin.strategies import Mining
 
@@ -149,7 +149,7 @@ def mode_seeking(*, weight: float = 1.0) -> Regulariser:
 
 
 def code_prior(*, weight: float = 1.0, classes: bool = True) -> Regulariser:
-    """Keeps mean and deviation of the mined codes near their prior's; those of `classes`, too, or not."""
+    """Keeps mean and deviation of the mined codes near their prior's; `classes`: those of class embeddings, too."""
     from minegan_zoo.builtin.regularisers import CodePrior
 
     return CodePrior(weight, classes)

@@ -69,18 +69,19 @@ class CodePrior(nn.Module, Regulariser):
     m and s are the codes' mean and standard deviation over the batch, m0 and s0 their prior's, a coordinate each: the
     squared 2-Wasserstein distance of Gaussians with these moments (Dowson and Landau, 1982), relative to the prior's
     variance. Summed over spaces and sources; the batch is the step's whole one, however many pieces it is run in.
-    Without `classes` the codes of classes are left free: a target that is one of them is far from their mean.
+    Without `classes` class embeddings are left free: one class is far from the mean of all and has no spread.
     """
 
     def __init__(self, weight: float, classes: bool = True) -> None:
         super().__init__()
         self.weight, self.classes = _checked(weight, "code-prior"), classes
-        self.spaces: dict[tuple[int, str], str] = {}
+        self.spaces: dict[tuple[int, str], str] = {}  # "" where codes are free
 
     def prepare(self, run: Run) -> None:
         for index, source in enumerate(run.sources):
             for name, space in source.latents.items():
                 if space.prior == "class-embedding" and not self.classes:
+                    self.spaces[index, name] = ""
                     continue
                 key = f"{index}_{name.replace('.', '_')}"
                 for moment, value in zip(("mean", "deviation"), _prior_moments(source, name), strict=True):
@@ -91,7 +92,7 @@ class CodePrior(nn.Module, Regulariser):
         total = batch.images.new_zeros([])
         for index, codes in batch.mined().items():
             for name, code in codes.items():
-                key = self.spaces.get((index, name))
+                key = self.spaces[index, name]
                 if key and code.requires_grad and len(code) > 1:  # else it is not trained, or has no deviation
                     code = code.float()
                     mean, deviation = self.get_buffer(f"mean_{key}"), self.get_buffer(f"deviation_{key}")
