@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import signal
+import sys
+from pathlib import Path
 
+import pytest
+
+from benchmarks.quality.__main__ import main
 from benchmarks.quality.page import mixed_sources
 from benchmarks.quality.places import RESULTS, Places
 from benchmarks.quality.protocol import PROTOCOLS, UNTAUGHT, Spec
@@ -38,3 +44,14 @@ def test_a_row_of_ten_images_is_of_the_strategys_own_augmentation() -> None:
     assert augmented("minegan", 10) and augmented("minegan++", 10)
     assert not augmented("minegan", 100) and not augmented("transfergan", 10)
     assert not augmented("minegan-paper", 10)
+
+
+def test_one_row_of_the_whole_grid_is_found_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = "fashion-on/minegan-noft-100-s0"
+    assert row not in {spec.name for spec in PROTOCOLS["core"].specs({})}
+    monkeypatch.setattr(sys, "argv", ["quality", "one", row, "--work", str(tmp_path)])
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    main()
+    assert f"{row} is there" in capsys.readouterr().out

@@ -237,10 +237,16 @@ def _fid(spec: Spec, places: Places) -> str:
     return f"FID {value:.2f}"
 
 
+def _whole(protocol: Protocol) -> Protocol:
+    """The grid that has all rows of this one, and those beside it."""
+    return PROTOCOLS["full"] if protocol is PROTOCOLS["core"] else protocol
+
+
 def _one(protocol: Protocol, places: Places, names: list[str]) -> None:
     from .performing import is_done, perform, result_path
     from .tuning import read_rates, tuning_specs
 
+    protocol = _whole(protocol)
     known = {spec.name: spec for spec in [*protocol.specs(read_rates(places)), *tuning_specs(protocol)]}
     for name in _known(names, known, "row"):
         if is_done(known[name], protocol, places):
@@ -260,7 +266,7 @@ def _show(protocol: Protocol, places: Places) -> None:
 
     rates = read_rates(places)
     # what there is of the full grid is shown beside the core
-    shown = PROTOCOLS["full"] if protocol is PROTOCOLS["core"] else protocol
+    shown = _whole(protocol)
     results = read_results(shown, places, rates)
     bars = check_bars(results)
     for bar in bars:
