@@ -14,12 +14,13 @@ from typing import Any
 import torch
 
 from minegan_zoo import registry
-from minegan_zoo.config import Choice, RunConfig
-from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, MineganError, Miner, Stage, Strategy
+from minegan_zoo.config import RunConfig
+from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, MineganError, Miner, Strategy
 from minegan_zoo.critic_choice import build_critic, choose_critic, image_of_critic
 from minegan_zoo.data import ImageSet, hold_out, load_images
 from minegan_zoo.devices import device_of
 from minegan_zoo.method import Method
+from minegan_zoo.method_choice import choose_augmentation, choose_scores, choose_strategy
 from minegan_zoo.mined_source import title_of
 from minegan_zoo.minegan import MinedGAN, Recipe
 from minegan_zoo.optimizers import check_rates
@@ -34,8 +35,6 @@ from minegan_zoo.sources import (
 )
 
 PRIOR_DRAWS = 4096
-FEW_IMAGES = 20
-"""With fewer to train on, a critic soon knows them by heart."""
 
 
 @dataclass(frozen=True)
@@ -103,14 +102,14 @@ def assemble(
     before = frozenset[str]().union(*(source.trained_on for source in sources))
     tested = _load_test(config.test if test is None else test, images, before)
 
-    config, strategy = _choose_strategy(config, notes)
+    config, strategy = choose_strategy(config, notes)
     steps = config.steps or strategy.default_steps
     strategy.for_sources(len(sources))
     stages = strategy.stages(steps)
     notes += strategy.notes(steps)
     config, images = _settle_labels(config, images, strategy, notes)
     images, held_out = hold_out(images, config.training.hold_out, config.seed)
-    config = _choose_augmentation(config, len(images), strategy, stages, notes)
+    config = choose_augmentation(config, len(images), strategy, stages, notes)
     if held_out is None and any(stage.until for stage in stages):
         notes.append("no target image is held out, so no rule can end a stage: each takes all of its steps")
     for stage in stages:  # a later stage's too: nobody is to mine for hours and then be told
@@ -121,11 +120,12 @@ def assemble(
             groups = named_groups(sources, model.miners, critic, stage)
             for pattern in stage.train:
                 match_groups(pattern, groups)
-    augmentation = config.augmentation
+    config = choose_scores(config, len(images), strategy, critic)
+    objective, augmentation = config.objective, config.augmentation
     method = Method(
         strategy,
         critic,
-        registry.objectives.create(config.objective.name, **config.objective.options),
+        registry.objectives.create(objective.name, **objective.options),
         None if augmentation is None else registry.augmentations.create(augmentation.name, **augmentation.options),
     )
     real = tested or images
@@ -162,44 +162,6 @@ def _load_test(real: Any, images: ImageSet, before: frozenset[str]) -> ImageSet 
     if overlap := len(tested.image_digests() & before):
         raise MineganError(f"{overlap} of the test images were trained on when a source was mined: give others")
     return tested
-
-
-def _choose_strategy(config: RunConfig, notes: list[str]) -> tuple[RunConfig, Strategy]:
-    """The strategy, and the configuration with the miner that it is defined with."""
-    strategy: Strategy = registry.strategies.create(config.strategy.name, **config.strategy.options)
-    if strategy.miner and strategy.miner != config.miner.name:
-        if config.miner.name != RunConfig.miner.name:
-            notes.append(f"{config.strategy.name} has a miner of its own, {strategy.miner}, not {config.miner.name}")
-        config = replace(config, miner=Choice(strategy.miner)).checked()
-    if strategy.freezes_critic and config.critic.name != "source":
-        notes.append(
-            f"{config.strategy.name} keeps layers of the critic as they are, and those of {config.critic.name!r} are "
-            "random: the critic 'source' has learned to see"
-        )
-    return config, strategy
-
-
-def _choose_augmentation(
-    config: RunConfig, images: int, strategy: Strategy, stages: Sequence[Stage], notes: list[str]
-) -> RunConfig:
-    """With the strategy's own augmentation for so many training images, where the run names none."""
-    if config.augmentation is not None or not any(stage.adversarial for stage in stages):
-        return config
-    if name := strategy.augmentation(images):
-        notes.append(
-            f"with {images} images to train on {config.strategy.name} augments what the critic sees ({name}; "
-            "--augmentation none leaves it as it is)"
-        )
-        try:
-            return replace(config, augmentation=Choice(name)).checked()
-        except MineganError as error:
-            raise MineganError(f"the augmentation that {config.strategy.name} takes by itself: {error}") from error
-    if images < FEW_IMAGES:
-        notes.append(
-            f"with {images} images to train on a critic soon knows them by heart: shifting what it sees may help "
-            "(--augmentation translation)"
-        )
-    return config
 
 
 def _build_model(

@@ -172,11 +172,14 @@ def wgan_gp(*, weight: float = 10.0, critic_steps: int = 5) -> Objective:
     return WGANGP(weight, critic_steps)
 
 
-def logistic(*, gamma: float = 1.0, penalty_every: int = 16) -> Objective:
-    """Non-saturating logistic loss with lazy R1, StyleGAN2's."""
+def logistic(*, gamma: float = 1.0, penalty_every: int = 16, relative: bool | None = None) -> Objective:
+    """Non-saturating logistic loss with lazy R1, StyleGAN2's.
+
+    `relative`: fakes are scored against real images, as in R3GAN; unless it is said, where the strategy would have it.
+    """
     from minegan_zoo.builtin.objectives import Logistic
 
-    return Logistic(gamma, penalty_every)
+    return Logistic(gamma, penalty_every, bool(relative))
 
 
 def hinge() -> Objective:

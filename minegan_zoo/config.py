@@ -80,8 +80,10 @@ class RunConfig:
             choice = vars(self)[part]
             if choice is not None:
                 defaults = {option.name: option.default for option in REGISTRIES[part].info(choice.name).options}
-                checked = REGISTRIES[part].check(choice.name, choice.options)
-                changed[part] = Choice(choice.name, defaults | checked)
+                given = defaults | REGISTRIES[part].check(choice.name, choice.options)
+                # what is open by default and stays so is left out, as a file has it
+                given = {name: value for name, value in given.items() if (value, defaults[name]) != (None, None)}
+                changed[part] = Choice(choice.name, given)
         return dataclasses.replace(self, **changed)
 
     def with_options(self, given: Mapping[str, Any]) -> RunConfig:
@@ -205,7 +207,11 @@ class RunConfig:
 
 
 def _effect(value: Any) -> Any:
-    """The same of what differs in name only: no augmentation, and the one that changes nothing."""
+    """The same of what differs in name only: no augmentation and the one that changes nothing; what a run that is made
+    leaves open and what it is told to leave out.
+    """
+    if isinstance(value, Choice):
+        value = Choice(value.name, {name: option for name, option in value.options.items() if option is not False})
     return None if value == Choice("none") else value
 
 

@@ -29,6 +29,16 @@ CheckFinite = Callable[[Tensor, Mapping[str, float], Tensor, Tensor], None]
 
 
 @dataclass(frozen=True)
+class Shown:
+    """What a critic step leaves to the miner step after it."""
+
+    proposal: Proposal
+    """The batch with the scores that picked its sources."""
+    real: Tensor
+    """(n,) or (n, patches): the scores of real images, this process's rows filled in."""
+
+
+@dataclass(frozen=True)
 class Steps:
     """The two kinds of step. Every process draws the whole batch from the same numbers and does its own rows."""
 
@@ -45,10 +55,10 @@ class Steps:
     """The critic as it is: penalties differentiate it twice, which compiled code does not support."""
     check_finite: CheckFinite
 
-    def critic(self, stage: Stage, step: int, optimizer: Adam, updates: int) -> tuple[dict[str, float], Proposal]:
+    def critic(self, stage: Stage, step: int, optimizer: Adam, updates: int) -> tuple[dict[str, float], Shown]:
         """Move the critic in step `step` of a stage; after so many `updates` the penalty is due or not.
 
-        Gives what to record, and the batch with the scores that picked its sources.
+        Gives what to record, and what the miner step goes on with.
         """
         objective, model, n = self.method.objective, self.model, self.batch
         chosen = self.target.draw(n, self.rng)
@@ -56,7 +66,7 @@ class Steps:
         proposal = propose(model, whole, self.rng, stage.select)
         penalised = updates % objective.penalty_every == 0
         facts = _Sums()
-        seen = torch.zeros(n, device=model.device)  # scores of real images
+        judged: list[tuple[Tensor, Tensor]] = []  # rows, their real images' scores
         optimizer.zero_grad(set_to_none=True)
         for rows in self._pieces():
             # what the selector shows the critic
@@ -70,7 +80,8 @@ class Steps:
                 fake_scores = self._read(stage, step, fake, fake_labels)
             losses = _an_image(objective.critic_loss(real_scores[fakes.row], fake_scores))
             loss = (losses * fakes.weight).sum() / n
-            real_scores, fake_scores = _an_image(real_scores), _an_image(fake_scores)
+            judged.append((rows, real_scores.detach()))
+            fake_scores = _an_image(fake_scores)
             facts.add("critic_loss", loss)
             facts.add("real_score", real_scores.mean() * share)
             facts.add("fake_score", fake_scores.mean() * share)
@@ -89,24 +100,28 @@ class Steps:
                 loss = loss + terms
             self.check_finite(loss, facts.values(), draw.u, fakes.images)
             loss.backward()
-            seen[rows] = real_scores.detach()
         self.processes.sum_gradients(parameters_of(optimizer))
         optimizer.step()
+        real = torch.zeros(n, *judged[0][1].shape[1:], device=model.device)
+        for rows, scores in judged:
+            real[rows] = scores
+        told, shown = facts.over(self.processes), Shown(proposal, real)
         if self.method.augmentation is None:
-            return facts.over(self.processes), proposal
-        self.method.augmentation.update(self.processes.sum(seen))
+            return told, shown
+        self.method.augmentation.update(objective.sureness(self.processes.sum(_an_image(real)), told["fake_score"]))
         own = {f"augmentation_{name}": value for name, value in self.method.augmentation.facts().items()}
-        return facts.over(self.processes) | own, proposal
+        return told | own, shown
 
-    def miner(self, stage: Stage, step: int, optimizer: Adam, shown: Proposal | None) -> dict[str, float]:
+    def miner(self, stage: Stage, step: int, optimizer: Adam, shown: Shown | None) -> dict[str, float]:
         """Move what the stage frees of miners, sources and regularisers; the selector learns.
 
         Where scores picked what the critic was `shown` just before, this is done to the same base noise by the same
         scores: scoring every candidate again, by a critic that is one update further, would cost most of the step.
         """
         model, n = self.model, self.batch
-        if shown is not None and shown.open:
-            proposal = shown
+        scored = shown is not None and shown.proposal.open
+        if shown is not None and scored:
+            proposal = shown.proposal
         else:
             drawn = self._draw(stage, step, self.target.labels_alone(n, self.rng))
             proposal = propose(model, drawn, self.rng, stage.select and stage.adversarial)
@@ -117,7 +132,7 @@ class Steps:
             # what the selector gives weight to, run with gradient
             draw, share = whole.part(rows), len(rows) / n
             with frozen(self.method.critic), self.processes.autocast():
-                if proposal is not shown:
+                if not scored:
                     self._score(draw, proposal, rows)
                 weights = self._weights(proposal, rows, model.selector.miner_weights)
                 fakes = model.run(draw, weights, gradient=True)
@@ -126,7 +141,7 @@ class Steps:
                 loss = torch.zeros((), device=model.device)
                 if stage.adversarial:
                     fake_scores = self._read(stage, step, self._augment(fakes.images), labels)
-                    losses = _an_image(self.method.objective.miner_loss(fake_scores))
+                    losses = self._miner_losses(fake_scores, None if shown is None else shown.real[rows][fakes.row])
                     loss = (losses * fakes.weight).sum() / n
                     fake_scores = _an_image(fake_scores)
                     facts.add("miner_loss", loss)
@@ -143,6 +158,11 @@ class Steps:
         if stage.select and stage.adversarial:
             model.selector.observe(whole.u, self.processes.maximum(proposal.scores))
         return facts.over(self.processes)
+
+    def _miner_losses(self, fake: Tensor, real: Tensor | None) -> Tensor:
+        """(m,) from the scores of fakes and of the real images that they are paired with, if the critic saw any."""
+        objective = self.method.objective
+        return _an_image(objective.miner_loss(fake) if real is None else objective.miner_loss_beside(real, fake))
 
     def _pieces(self) -> Iterator[Tensor]:
         """This process's rows, piece by piece; what a batch moves in the critic's buffers, each piece moves anew."""

@@ -27,9 +27,9 @@ from minegan_zoo.processes import Processes
 from minegan_zoo.recorder import Means, Recorder
 from minegan_zoo.run_folder import FAILED, STATE
 from minegan_zoo.run_view import run_of
-from minegan_zoo.selection import Proposal, Score, settle
+from minegan_zoo.selection import Score, settle
 from minegan_zoo.sources import as_module, lr_scales, named_groups, regulariser_modules
-from minegan_zoo.steps import Steps
+from minegan_zoo.steps import Shown, Steps
 from minegan_zoo.stopping import StopRequest, leave
 from minegan_zoo.undoing import Start, start_of, undo
 
@@ -114,7 +114,7 @@ class Trainer:
         assert self.optimizers is not None
         started = time.perf_counter()
         facts: dict[str, float] = {}
-        shown: Proposal | None = None
+        shown: Shown | None = None
         at, critic = self.position, self.optimizers.critic if stage.adversarial else None
         for _ in range(self.method.objective.critic_steps if critic is not None else 0):
             assert critic is not None

@@ -71,8 +71,10 @@ IMPORTS = {
     "nearest_source": "contracts sources data neighbours modes pixels samplers extractors",
     "devices": "contracts",
     "critic_choice": "contracts registry sources adoption config data devices nearest_source",
+    "method_choice": "contracts registry config",
     "assembly": (
-        "contracts registry method sources config data devices minegan mined_source critic_choice optimizers saved"
+        "contracts registry method sources config data devices minegan mined_source critic_choice method_choice "
+        "optimizers saved"
     ),
     "undoing": "contracts minegan modes",
     "run_view": "contracts batches method minegan",

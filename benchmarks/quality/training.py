@@ -13,9 +13,11 @@ from minegan_zoo import registry
 from minegan_zoo.assembly import Assembly, assemble
 from minegan_zoo.batches import TargetBatches
 from minegan_zoo.config import Choice, RunConfig
+from minegan_zoo.contracts import Critic, GeneratorSource
 from minegan_zoo.data import ImageSet, count_held_out
 from minegan_zoo.extractors import load_extractor
 from minegan_zoo.gallery import Gallery
+from minegan_zoo.method_choice import RELATIVE, choose_scores
 from minegan_zoo.metrics import METRICS, Evidence
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.pixels import to_uint8
@@ -27,7 +29,7 @@ from minegan_zoo.trainer import Trainer
 from minegan_zoo.watch import Watch
 
 from .protocol import METHODS, Protocol, Spec
-from .sources import choice
+from .sources import Recipe, choice
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,12 +74,19 @@ def settings_of(spec: Spec, protocol: Protocol) -> str:
     """What of its configuration a run's numbers depend on.
 
     Not where sources lie, nor how often it is recorded; nor what selects among several, where there is one. With the
-    augmentation that the strategy takes for so many images.
+    augmentation that the strategy takes for so many images, and the scores that it takes for such a critic.
     """
     config = configure(spec, protocol, Path())
+    strategy = registry.strategies.create(config.strategy.name, **config.strategy.options)
+    strategy.for_sources(len(spec.sources))
+    images = spec.shots - count_held_out(spec.shots, config.training.hold_out)
+    if critic := _critic_of(protocol.recipes[spec.sources[0]]):
+        config = choose_scores(config, images, strategy, critic)
+    if not config.objective.options.get(RELATIVE, True):  # as it is where nobody asks; rows are older than it
+        plain = {name: value for name, value in config.objective.options.items() if name != RELATIVE}
+        config = dataclasses.replace(config, objective=Choice(config.objective.name, plain))
     if config.augmentation is None:
-        images = spec.shots - count_held_out(spec.shots, config.training.hold_out)
-        own = registry.strategies.create(config.strategy.name, **config.strategy.options).augmentation(images)
+        own = strategy.augmentation(images)
         config = dataclasses.replace(config, augmentation=Choice(own) if own else None)
     elif config.augmentation.name == "none":
         config = dataclasses.replace(config, augmentation=None)
@@ -89,6 +98,12 @@ def settings_of(spec: Spec, protocol: Protocol) -> str:
         config = dataclasses.replace(config, selector=Choice("fixed"))
     config = dataclasses.replace(config, strategy=Choice(config.strategy.name, options))
     return dataclasses.replace(config, sources=(), training=config.training.computed()).to_toml()
+
+
+def _critic_of(recipe: Recipe) -> Critic | None:
+    """One of its family and architecture, untrained."""
+    source: GeneratorSource = registry.generators.create(recipe.family, **recipe.architecture)
+    return source.own_critic()
 
 
 def train(spec: Spec, protocol: Protocol, cache: Path, shots: ImageSet, real: ImageSet, out: Path) -> Trained:

@@ -23,7 +23,7 @@ def check_losses_are_elementwise(entry: ObjectiveEntry) -> None:
     the rest of the batch, or one that is drawn, would mean another thing in each case.
     """
     objective = entry.build()
-    for name, loss, scores in _losses(objective):
+    for name, loss, scores, _ in _losses(objective):
         shape, whole = tuple(scores[0].shape), loss(*scores)
         if not isinstance(whole, Tensor) or whole.shape != shape:
             observed = f"{name} gives {tuple(whole.shape) if isinstance(whole, Tensor) else whole!r}"
@@ -40,13 +40,13 @@ def check_losses_are_elementwise(entry: ObjectiveEntry) -> None:
 def check_losses_have_gradients(entry: ObjectiveEntry) -> None:
     """An objective's losses reach the real and the fake scores that they are taken of, with a finite gradient."""
     objective = entry.build()
-    for name, loss, scores in _losses(objective):
+    for name, loss, scores, moved in _losses(objective):
         given = [score.clone().requires_grad_(True) for score in scores]
         total = loss(*given).sum()
         if not total.requires_grad:
             raise RuleBroken(f"{name} has no gradient", "compute it from the scores, without detaching them")
-        gradients = torch.autograd.grad(total, given, allow_unused=True)
-        for which, gradient in zip(("real", "fake") if len(given) == 2 else ("fake",), gradients, strict=True):
+        gradients = torch.autograd.grad(total, given[-len(moved) :], allow_unused=True)
+        for which, gradient in zip(moved, gradients, strict=True):
             if gradient is None or not bool(gradient.isfinite().all()) or not bool(gradient.any()):
                 raise RuleBroken(f"{name} does not move {which} scores", "let both kinds of score have a part in it")
 
@@ -59,6 +59,9 @@ def check_losses_want_the_right(entry: ObjectiveEntry) -> None:
         raise RuleBroken("critic_loss(1, -1) is not below critic_loss(-1, 1)", "lower it where real scores are higher")
     if not bool(objective.miner_loss(high) < objective.miner_loss(low)):
         raise RuleBroken("miner_loss(1) is not below miner_loss(-1)", "lower it where fake scores are higher")
+    if not bool(objective.miner_loss_beside(low, high) < objective.miner_loss_beside(low, low)):
+        observed = "miner_loss_beside(-1, 1) is not below miner_loss_beside(-1, -1)"
+        raise RuleBroken(observed, "lower it where fake scores, the second, are higher")
 
 
 def check_penalty(entry: ObjectiveEntry) -> None:
@@ -101,9 +104,12 @@ def _scaled(critic: nn.Module, scale: float) -> Callable[[Tensor], Tensor]:
     return scores
 
 
-def _losses(objective: Objective) -> Iterator[tuple[str, Callable[..., Tensor], tuple[Tensor, ...]]]:
-    """(name, loss, its scores) for scores of both signs, a few units large."""
+def _losses(
+    objective: Objective,
+) -> Iterator[tuple[str, Callable[..., Tensor], tuple[Tensor, ...], tuple[str, ...]]]:
+    """(name, loss, its scores, the last of them that it must move) for scores of both signs, a few units large."""
     for shape in SHAPES:
         real, fake = (3 * torch.randn(shape, generator=Generator().manual_seed(seed)) for seed in (2, 3))
-        yield f"critic_loss(real, fake) of {shape}", objective.critic_loss, (real, fake)
-        yield f"miner_loss(fake) of {shape}", objective.miner_loss, (fake,)
+        yield f"critic_loss(real, fake) of {shape}", objective.critic_loss, (real, fake), ("real", "fake")
+        yield f"miner_loss(fake) of {shape}", objective.miner_loss, (fake,), ("fake",)
+        yield f"miner_loss_beside(real, fake) of {shape}", objective.miner_loss_beside, (real, fake), ("fake",)

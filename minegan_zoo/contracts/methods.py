@@ -138,6 +138,13 @@ class Strategy(ABC):
         """
         return ""
 
+    def relative(self, critic: Critic, images: int) -> bool:
+        """Whether an objective that has an option of this name compares fakes with real images, where nobody says.
+
+        `images`: as in `augmentation`.
+        """
+        return False
+
     def prepare(self, stage: Stage, run: Run) -> None:  # noqa: B027 - most strategies change nothing
         """Called before a stage begins; may change modules in place.
 

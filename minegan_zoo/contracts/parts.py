@@ -97,6 +97,8 @@ class Critic(ABC):
     lower_groups: Sequence[str] = ()
     """The first of `groups()`, which had better stay as they are while its source is finetuned to another domain, where
     that was tried and helps (FreezeD, Mo et al., 2020, arXiv 2002.10964)."""
+    relative: bool = False
+    """Whether its source is mined better where fakes are scored against real images, as far as that was tried."""
 
     @abstractmethod
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -220,6 +222,19 @@ class Objective(ABC):
     @abstractmethod
     def miner_loss(self, fake: Tensor) -> Tensor:
         """(n, ...) -> the same shape."""
+
+    def miner_loss_beside(self, real: Tensor, fake: Tensor) -> Tensor:
+        """`miner_loss` beside the scores that the critic, as it was before its update, gave real images, for families
+        that compare the two: (n, ...), (n, ...) -> the same shape, paired. A critic that is not trained gives none.
+        """
+        return self.miner_loss(fake)
+
+    def sureness(self, real: Tensor, fake: float) -> Tensor:
+        """(n,) scores of real images, the mean of fakes -> (n,): above 0 where the critic takes an image to be real.
+
+        What adaptive augmentations go by. Default: the scores, for a family whose scores have a meaningful zero.
+        """
+        return real
 
     def penalty(self, critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor | None:
         """A scalar, the mean over the images, with a graph to the critic's weights; None where the family has none.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from minegan_zoo.contracts import MineganError, Plateau, Regulariser, Run, Stage, Strategy
+from minegan_zoo.contracts import Critic, MineganError, Plateau, Regulariser, Run, Stage, Strategy
 
 Regularisers = Callable[[], tuple[Regulariser, ...]]
 """New ones for a stage."""
@@ -20,7 +20,7 @@ LEAST_TIMES, MOST_TIMES = 1 / 3, 2.0
 ALONE_TIMES = 2.0
 """How much faster a source learns whose mining was undone, for it has all the way to go; never above `MOST_TIMES`."""
 FEW_IMAGES = 20
-"""With fewer training images than this, what the critic sees is shifted."""
+"""With fewer training images than this, what the critic sees is shifted, and fakes are scored by themselves."""
 UNDO_ABOVE = 0.9
 """What mining must leave at most of the distance to the target."""
 
@@ -34,8 +34,9 @@ class MineGAN(Strategy):
     This project's own: the sources' rate grows with the number of training images, for with ten a source that moves
     fast loses its diversity, and with a thousand a slow one is not done; mining that brings one source's own samples
     no nearer to the target is undone; the critic of one source keeps its `lower_groups` while that is finetuned
-    (FreezeD, arXiv 2002.10964); and a critic that has fewer than `FEW_IMAGES` to know by heart sees them shifted
-    (DiffAugment's translation, arXiv 2006.10738; docs/defaults.md).
+    (FreezeD, arXiv 2002.10964), and scores fakes against real images where its family asks for that (R3GAN, arXiv
+    2501.05441); and a critic that has fewer than `FEW_IMAGES` to know by heart sees them shifted (DiffAugment's
+    translation, arXiv 2006.10738; docs/defaults.md).
     """
 
     mine_share: float
@@ -80,6 +81,9 @@ class MineGAN(Strategy):
     def augmentation(self, images: int) -> str:
         return "translation" if images < FEW_IMAGES else ""
 
+    def relative(self, critic: Critic, images: int) -> bool:
+        return critic.relative and not self.several and images >= FEW_IMAGES
+
     def _mining(self, steps: int) -> int:
         mining = max(1, round(steps * self.mine_share))
         return max(mining, min(self.select_steps, round(steps * SELECTING))) if self.several else mining
@@ -117,12 +121,22 @@ class MineGAN(Strategy):
 
 @dataclass
 class Mining(Strategy):
-    """MineGAN without finetuning ("w/o FT" in the paper): the sources stay as they are."""
+    """MineGAN without finetuning ("w/o FT" in the paper): the sources stay as they are.
+
+    This project's own: as in `MineGAN`, one source's critic may score fakes against real images.
+    """
 
     miner_lr: float
     critic_lr: float
     plateau: bool
     regularisers: Regularisers
+    several: bool = field(default=False, init=False)
+
+    def for_sources(self, count: int) -> None:
+        self.several = count > 1
+
+    def relative(self, critic: Critic, images: int) -> bool:
+        return critic.relative and not self.several and images >= FEW_IMAGES
 
     def stages(self, steps: int) -> tuple[Stage, ...]:
         rates = {"critic": self.critic_lr, "miners": self.miner_lr}

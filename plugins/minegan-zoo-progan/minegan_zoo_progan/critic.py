@@ -79,6 +79,7 @@ class ProGANCritic(nn.Module, Critic):
         self.head = EqualLinear(plan.widths[0], 1 + plan.num_classes, head_gain, style.scaled_bias)
         names = list(self.groups())
         self.lower_groups = tuple(names[: len(names) // 2])
+        self.relative = True
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.forward_head(self.forward_features(images), labels)

@@ -1,0 +1,65 @@
+"""What the strategy takes where the run does not say: its miner, augmentation, kind of scores.
+
+May import contracts, registry and config.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from minegan_zoo import registry
+from minegan_zoo.config import Choice, RunConfig
+from minegan_zoo.contracts import Critic, MineganError, Stage, Strategy
+
+FEW_IMAGES = 20
+"""With fewer to train on, a critic soon knows them by heart."""
+RELATIVE = "relative"
+"""The option of an objective that compares the scores of fakes with those of real images."""
+
+
+def choose_strategy(config: RunConfig, notes: list[str]) -> tuple[RunConfig, Strategy]:
+    """The strategy, and the configuration with the miner that it is defined with."""
+    strategy: Strategy = registry.strategies.create(config.strategy.name, **config.strategy.options)
+    if strategy.miner and strategy.miner != config.miner.name:
+        if config.miner.name != RunConfig.miner.name:
+            notes.append(f"{config.strategy.name} has a miner of its own, {strategy.miner}, not {config.miner.name}")
+        config = replace(config, miner=Choice(strategy.miner)).checked()
+    if strategy.freezes_critic and config.critic.name != "source":
+        notes.append(
+            f"{config.strategy.name} keeps layers of the critic as they are, and those of {config.critic.name!r} are "
+            "random: the critic 'source' has learned to see"
+        )
+    return config, strategy
+
+
+def choose_augmentation(
+    config: RunConfig, images: int, strategy: Strategy, stages: Sequence[Stage], notes: list[str]
+) -> RunConfig:
+    """With the strategy's own augmentation for so many training images, where the run names none."""
+    if config.augmentation is not None or not any(stage.adversarial for stage in stages):
+        return config
+    if name := strategy.augmentation(images):
+        notes.append(
+            f"with {images} images to train on {config.strategy.name} augments what the critic sees ({name}; "
+            "--augmentation none leaves it as it is)"
+        )
+        try:
+            return replace(config, augmentation=Choice(name)).checked()
+        except MineganError as error:
+            raise MineganError(f"the augmentation that {config.strategy.name} takes by itself: {error}") from error
+    if images < FEW_IMAGES:
+        notes.append(
+            f"with {images} images to train on a critic soon knows them by heart: shifting what it sees may help "
+            "(--augmentation translation)"
+        )
+    return config
+
+
+def choose_scores(config: RunConfig, images: int, strategy: Strategy, critic: Critic) -> RunConfig:
+    """With fakes scored against real images where the strategy would have it, the objective can, and nobody says."""
+    name, options = config.objective.name, config.objective.options
+    known = [option.name for option in registry.objectives.info(name).options]
+    if RELATIVE not in known or RELATIVE in options or not strategy.relative(critic, images):
+        return config
+    return replace(config, objective=Choice(name, {**options, RELATIVE: True}))
