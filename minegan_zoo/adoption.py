@@ -24,7 +24,7 @@ class AdaptedCritic(nn.Module, Critic):
         self.inner = critic.image
         self.image = image
         self.num_classes, self.lr_scale = critic.num_classes, critic.lr_scale
-        self.lower_groups, self.relative = critic.lower_groups, critic.relative
+        self.lower_groups, self.relativistic = critic.lower_groups, critic.relativistic
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.critic(to_image(images, self.inner), labels)

@@ -20,7 +20,7 @@ from minegan_zoo.critic_choice import build_critic, choose_critic, image_of_crit
 from minegan_zoo.data import ImageSet, hold_out, load_images
 from minegan_zoo.devices import device_of
 from minegan_zoo.method import Method
-from minegan_zoo.method_choice import choose_augmentation, choose_scores, choose_strategy
+from minegan_zoo.method_choice import choose_augmentation, choose_relativistic, choose_strategy
 from minegan_zoo.mined_source import title_of
 from minegan_zoo.minegan import MinedGAN, Recipe
 from minegan_zoo.optimizers import check_rates
@@ -120,7 +120,7 @@ def assemble(
             groups = named_groups(sources, model.miners, critic, stage)
             for pattern in stage.train:
                 match_groups(pattern, groups)
-    config = choose_scores(config, len(images), strategy, critic)
+    config = choose_relativistic(config, len(images), strategy, critic, notes)
     objective, augmentation = config.objective, config.augmentation
     method = Method(
         strategy,

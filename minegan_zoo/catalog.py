@@ -172,14 +172,15 @@ def wgan_gp(*, weight: float = 10.0, critic_steps: int = 5) -> Objective:
     return WGANGP(weight, critic_steps)
 
 
-def logistic(*, gamma: float = 1.0, penalty_every: int = 16, relative: bool | None = None) -> Objective:
+def logistic(*, gamma: float = 1.0, penalty_every: int = 16, relativistic: bool | None = None) -> Objective:
     """Non-saturating logistic loss with lazy R1, StyleGAN2's.
 
-    `relative`: fakes are scored against real images, as in R3GAN; unless it is said, where the strategy would have it.
+    `relativistic`: fakes are scored against real images, as in R3GAN, as long as the critic is trained; left open, the
+    strategy says whether they are.
     """
     from minegan_zoo.builtin.objectives import Logistic
 
-    return Logistic(gamma, penalty_every, bool(relative))
+    return Logistic(gamma, penalty_every, bool(relativistic))
 
 
 def hinge() -> Objective:

@@ -18,6 +18,7 @@ from minegan_zoo.contracts import MineganError
 from minegan_zoo.options import convert, describe_type, did_you_mean
 from minegan_zoo.settings import Choice, SourceChoice, Training
 
+RELATIVISTIC = "relativistic"  # the option of an objective by which fakes are scored against real images
 PARTS = ("strategy", "miner", "selector", "critic", "objective", "augmentation")
 REGISTRIES: Mapping[str, registry.Registry[Any]] = {
     "strategy": registry.strategies,
@@ -81,9 +82,8 @@ class RunConfig:
             if choice is not None:
                 defaults = {option.name: option.default for option in REGISTRIES[part].info(choice.name).options}
                 given = defaults | REGISTRIES[part].check(choice.name, choice.options)
-                # what is open by default and stays so is left out, as a file has it
-                given = {name: value for name, value in given.items() if (value, defaults[name]) != (None, None)}
-                changed[part] = Choice(choice.name, given)
+                left_open = {name for name, value in given.items() if value is None and defaults[name] is None}
+                changed[part] = Choice(choice.name, {name: given[name] for name in given if name not in left_open})
         return dataclasses.replace(self, **changed)
 
     def with_options(self, given: Mapping[str, Any]) -> RunConfig:
@@ -154,8 +154,9 @@ class RunConfig:
             part = name.partition(".")[2]
             here, there = (vars(run.training)[part] if part else vars(run)[name] for run in (self, other))
             if isinstance(here, Choice) and isinstance(there, Choice) and here.name == there.name:
-                options = [key for key in here.options if here.options[key] != there.options.get(key)]
-                found += [f"{name}.{key}: {there.options.get(key)} there, {here.options[key]} here" for key in options]
+                own, others = here.options, there.options
+                options = [key for key in {**own, **others} if own.get(key) != others.get(key)]
+                found += [f"{name}.{key}: {others.get(key)} there, {own.get(key)} here" for key in options]
             else:
                 found.append(f"{name}: {_shown(there)} there, {_shown(here)} here")
         return "; ".join(found)
@@ -207,11 +208,10 @@ class RunConfig:
 
 
 def _effect(value: Any) -> Any:
-    """The same of what differs in name only: no augmentation and the one that changes nothing; what a run that is made
-    leaves open and what it is told to leave out.
-    """
-    if isinstance(value, Choice):
-        value = Choice(value.name, {name: option for name, option in value.options.items() if option is not False})
+    """The same of what differs in name only: no augmentation and one that changes nothing; no word and false of what
+    older runs did not know."""
+    if isinstance(value, Choice) and value.options.get(RELATIVISTIC) is False:
+        value = Choice(value.name, {name: option for name, option in value.options.items() if name != RELATIVISTIC})
     return None if value == Choice("none") else value
 
 

@@ -1,4 +1,4 @@
-"""What the strategy takes where the run does not say: its miner, augmentation, kind of scores.
+"""What the strategy takes where the run does not say: its miner, its augmentation, relativistic scores.
 
 May import contracts, registry and config.
 """
@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from minegan_zoo import registry
-from minegan_zoo.config import Choice, RunConfig
+from minegan_zoo.config import RELATIVISTIC, Choice, RunConfig
 from minegan_zoo.contracts import Critic, MineganError, Stage, Strategy
 
 FEW_IMAGES = 20
 """With fewer to train on, a critic soon knows them by heart."""
-RELATIVE = "relative"
-"""The option of an objective that compares the scores of fakes with those of real images."""
 
 
 def choose_strategy(config: RunConfig, notes: list[str]) -> tuple[RunConfig, Strategy]:
@@ -56,10 +54,18 @@ def choose_augmentation(
     return config
 
 
-def choose_scores(config: RunConfig, images: int, strategy: Strategy, critic: Critic) -> RunConfig:
-    """With fakes scored against real images where the strategy would have it, the objective can, and nobody says."""
+def choose_relativistic(
+    config: RunConfig, images: int, strategy: Strategy, critic: Critic, notes: list[str]
+) -> RunConfig:
+    """With fakes scored against so many real images or not, as the strategy has it, where the run leaves that open."""
     name, options = config.objective.name, config.objective.options
-    known = [option.name for option in registry.objectives.info(name).options]
-    if RELATIVE not in known or RELATIVE in options or not strategy.relative(critic, images):
+    left_open = [option.name for option in registry.objectives.info(name).options if option.default is None]
+    if RELATIVISTIC not in left_open or RELATIVISTIC in options:
         return config
-    return replace(config, objective=Choice(name, {**options, RELATIVE: True}))
+    taken = strategy.relativistic(critic, images)
+    if taken:
+        notes.append(
+            f"{config.strategy.name} scores fakes against real images (--set objective.{RELATIVISTIC}=false: by "
+            "themselves)"
+        )
+    return replace(config, objective=Choice(name, {**options, RELATIVISTIC: taken})).checked()

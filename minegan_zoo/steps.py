@@ -34,8 +34,8 @@ class Shown:
 
     proposal: Proposal
     """The batch with the scores that picked its sources."""
-    real: Tensor
-    """(n,) or (n, patches): the scores of real images, this process's rows filled in."""
+    real_scores: Tensor
+    """(n,) or (n, patches): of real images, this process's rows filled in."""
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,14 @@ class Steps:
             loss.backward()
         self.processes.sum_gradients(parameters_of(optimizer))
         optimizer.step()
-        real = torch.zeros(n, *judged[0][1].shape[1:], device=model.device)
+        real_scores = torch.zeros(n, *judged[0][1].shape[1:], device=model.device)
         for rows, scores in judged:
-            real[rows] = scores
-        told, shown = facts.over(self.processes), Shown(proposal, real)
+            real_scores[rows] = scores
+        told, shown = facts.over(self.processes), Shown(proposal, real_scores)
         if self.method.augmentation is None:
             return told, shown
-        self.method.augmentation.update(objective.sureness(self.processes.sum(_an_image(real)), told["fake_score"]))
+        everywhere = self.processes.sum(_an_image(real_scores).clone())
+        self.method.augmentation.update(objective.realness(everywhere, told["fake_score"]))
         own = {f"augmentation_{name}": value for name, value in self.method.augmentation.facts().items()}
         return told | own, shown
 
@@ -119,9 +120,9 @@ class Steps:
         scores: scoring every candidate again, by a critic that is one update further, would cost most of the step.
         """
         model, n = self.model, self.batch
-        scored = shown is not None and shown.proposal.open
-        if shown is not None and scored:
-            proposal = shown.proposal
+        scored = shown.proposal if shown is not None and shown.proposal.open else None
+        if scored is not None:
+            proposal = scored
         else:
             drawn = self._draw(stage, step, self.target.labels_alone(n, self.rng))
             proposal = propose(model, drawn, self.rng, stage.select and stage.adversarial)
@@ -132,7 +133,7 @@ class Steps:
             # what the selector gives weight to, run with gradient
             draw, share = whole.part(rows), len(rows) / n
             with frozen(self.method.critic), self.processes.autocast():
-                if not scored:
+                if proposal is not scored:
                     self._score(draw, proposal, rows)
                 weights = self._weights(proposal, rows, model.selector.miner_weights)
                 fakes = model.run(draw, weights, gradient=True)
@@ -141,7 +142,8 @@ class Steps:
                 loss = torch.zeros((), device=model.device)
                 if stage.adversarial:
                     fake_scores = self._read(stage, step, self._augment(fakes.images), labels)
-                    losses = self._miner_losses(fake_scores, None if shown is None else shown.real[rows][fakes.row])
+                    real_scores = None if shown is None else shown.real_scores[rows][fakes.row]
+                    losses = self._miner_losses(fake_scores, real_scores)
                     loss = (losses * fakes.weight).sum() / n
                     fake_scores = _an_image(fake_scores)
                     facts.add("miner_loss", loss)
@@ -162,7 +164,7 @@ class Steps:
     def _miner_losses(self, fake: Tensor, real: Tensor | None) -> Tensor:
         """(m,) from the scores of fakes and of the real images that they are paired with, if the critic saw any."""
         objective = self.method.objective
-        return _an_image(objective.miner_loss(fake) if real is None else objective.miner_loss_beside(real, fake))
+        return _an_image(objective.miner_loss(fake) if real is None else objective.miner_loss_paired(real, fake))
 
     def _pieces(self) -> Iterator[Tensor]:
         """This process's rows, piece by piece; what a batch moves in the critic's buffers, each piece moves anew."""

@@ -29,6 +29,12 @@ CASES: dict[str, dict[str, Any]] = {
         "sources": ALL, "selector": "max", "objective": "logistic", **CONV,
         "options": {**CONV["options"], "draws": 64, "penalty_every": 2, "gamma": 1.0},
     },
+    "fakes against real images": {
+        "sources": "progan.tiny", **CONV,
+        "options": {
+            **CONV["options"], "objective.relativistic": True, "mine_share": 0.4, "miner_lr": 5e-4, "source_lr": 5e-4,
+        },
+    },
     "candidates: sources are scored for some rows only": {
         "sources": ALL, "selector": "candidates", **CONV, "options": {**CONV["options"], "draws": 64},
     },

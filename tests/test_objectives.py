@@ -93,6 +93,27 @@ class Detached(Sound):
         return -fake.detach()
 
 
+class DetachedWhenPaired(Sound):
+    breaks = "check_losses_have_gradients"
+
+    def miner_loss_paired(self, real: Tensor, fake: Tensor) -> Tensor:
+        return real - fake.detach()
+
+
+class MeanWhenPaired(Sound):
+    breaks = "check_losses_are_elementwise"
+
+    def miner_loss_paired(self, real: Tensor, fake: Tensor) -> Tensor:
+        return real.mean() - fake
+
+
+class WrongWhenPaired(Sound):
+    breaks = "check_losses_want_the_right"
+
+    def miner_loss_paired(self, real: Tensor, fake: Tensor) -> Tensor:
+        return fake - real
+
+
 class BlindToReal(Sound):
     breaks = "check_losses_have_gradients"
 

@@ -47,7 +47,7 @@ CASES: dict[str, dict[str, Any]] = {
         "sources": PAIR, "critic": "conv", "selector": "partition", "augmentation": "ada",
         "options": {
             "critic.width": 8, "draws": 64, "keep_above": 0.0, "penalty_every": 2, "gamma": 1.0,
-            "augmentation.every": 100,
+            "augmentation.every": 100, "objective.relativistic": True,
         },
     },
     # pieces within processes, a rule that the main process measures, a regulariser, classes

@@ -46,6 +46,16 @@ def test_a_row_of_ten_images_is_of_the_strategys_own_augmentation() -> None:
     assert not augmented("minegan-paper", 10)
 
 
+def test_a_row_is_of_the_scores_that_its_strategy_takes() -> None:
+    def relativistic(task: str, method: str, shots: int = 100) -> bool:
+        return "relativistic" in settings_of(Spec(task, method, shots, 0, 400), FULL)
+
+    assert relativistic("digits-off", "minegan") and relativistic("digits-on", "minegan-noft")
+    assert not relativistic("digits-off", "minegan", 10)
+    assert not relativistic("digits-off", "transfergan") and not relativistic("digits-off", "minegan-paper")
+    assert not relativistic("fashion-off", "minegan") and not relativistic("digits-two", "minegan")
+
+
 def test_one_row_of_the_whole_grid_is_found_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,7 @@ from minegan_zoo import registry
 from minegan_zoo.config import Choice, RunConfig
 from minegan_zoo.contracts import MineganError
 from minegan_zoo.critic_choice import image_of_critic
+from minegan_zoo.method_choice import choose_relativistic
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.recorder import read_events
 from minegan_zoo.sources import canonical_image, noise_dim_of
@@ -99,6 +100,7 @@ def measure(name: str, run: Path, results: Path, recipes: Sequence[Recipe] | Non
 
     config, wanted = RunConfig.read(run / "config.toml"), RunConfig.read(setting(name).run).checked()
     model = mz.MinedGAN.load(run)
+    wanted = _with_own_scores(wanted, config, run, model)
     others = [part for part in config.differences(wanted) if not _is_free(part, config, wanted, model)]
     records: dict[str, Any] = {}
     for recipe in setting(name).recipes if recipes is None else recipes:
@@ -129,10 +131,23 @@ def measure(name: str, run: Path, results: Path, recipes: Sequence[Recipe] | Non
 def _augmented(config: RunConfig, run: Path) -> str:
     """What a method's name has behind it: the augmentation, unless its strategy takes it by itself."""
     chosen = config.augmentation.name if config.augmentation else "none"
-    start = next(event for event in read_events(run) if event["event"] == "start")
     strategy = registry.strategies.create(config.strategy.name, **config.strategy.options)
-    own = strategy.augmentation(start["target_images"]) or "none"
+    own = strategy.augmentation(_images_of(run)) or "none"
     return "" if chosen == own else f"+{chosen}"
+
+
+def _with_own_scores(wanted: RunConfig, config: RunConfig, run: Path, model: MinedGAN) -> RunConfig:
+    """A setting's file with scores relativistic or not, as the run's strategy has them by itself there."""
+    if model.critic is None:
+        return wanted
+    strategy = registry.strategies.create(config.strategy.name, **config.strategy.options)
+    strategy.for_sources(len(model.sources))
+    return choose_relativistic(wanted, _images_of(run), strategy, model.critic, [])
+
+
+def _images_of(run: Path) -> int:
+    """How many it was trained on."""
+    return int(next(event for event in read_events(run) if event["event"] == "start")["target_images"])
 
 
 def _is_free(part: str, run: RunConfig, wanted: RunConfig, model: MinedGAN) -> bool:

@@ -88,7 +88,7 @@ METHODS: Mapping[str, Method] = {
             "strategy.mine_share": 0.25,
             "strategy.finetune_miner_lr": 2e-3,
             "strategy.freeze_lower": False,
-            "objective.relative": False,
+            "objective.relativistic": False,
         },
     ),
     **{

@@ -12,12 +12,13 @@ from torch import Tensor
 from minegan_zoo import registry
 from minegan_zoo.assembly import Assembly, assemble
 from minegan_zoo.batches import TargetBatches
-from minegan_zoo.config import Choice, RunConfig
+from minegan_zoo.checkpoint import preserved_random_state
+from minegan_zoo.config import RELATIVISTIC, Choice, RunConfig
 from minegan_zoo.contracts import Critic, GeneratorSource
 from minegan_zoo.data import ImageSet, count_held_out
 from minegan_zoo.extractors import load_extractor
 from minegan_zoo.gallery import Gallery
-from minegan_zoo.method_choice import RELATIVE, choose_scores
+from minegan_zoo.method_choice import choose_relativistic
 from minegan_zoo.metrics import METRICS, Evidence
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.pixels import to_uint8
@@ -80,10 +81,11 @@ def settings_of(spec: Spec, protocol: Protocol) -> str:
     strategy = registry.strategies.create(config.strategy.name, **config.strategy.options)
     strategy.for_sources(len(spec.sources))
     images = spec.shots - count_held_out(spec.shots, config.training.hold_out)
-    if critic := _critic_of(protocol.recipes[spec.sources[0]]):
-        config = choose_scores(config, images, strategy, critic)
-    if not config.objective.options.get(RELATIVE, True):  # as it is where nobody asks; rows are older than it
-        plain = {name: value for name, value in config.objective.options.items() if name != RELATIVE}
+    critic = _critic_of(protocol.recipes[spec.sources[0]]) if config.critic.name == "source" else None
+    if critic is not None:
+        config = choose_relativistic(config, images, strategy, critic, [])
+    if not config.objective.options.get(RELATIVISTIC):  # rows are older than the option
+        plain = {name: value for name, value in config.objective.options.items() if name != RELATIVISTIC}
         config = dataclasses.replace(config, objective=Choice(config.objective.name, plain))
     if config.augmentation is None:
         own = strategy.augmentation(images)
@@ -100,6 +102,7 @@ def settings_of(spec: Spec, protocol: Protocol) -> str:
     return dataclasses.replace(config, sources=(), training=config.training.computed()).to_toml()
 
 
+@preserved_random_state()
 def _critic_of(recipe: Recipe) -> Critic | None:
     """One of its family and architecture, untrained."""
     source: GeneratorSource = registry.generators.create(recipe.family, **recipe.architecture)

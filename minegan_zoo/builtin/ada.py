@@ -28,8 +28,8 @@ class ADA(nn.Module, Augmentation):
     three). What moves in is the image's reflection. Images without a `geometric` draw are moved exactly.
 
     p rises while the mean sign of the critic's scores of real images is above `target`, else it falls: once in `every`
-    updates, by the share of `images` seen since. The critic's scores must have a meaningful zero, as those of the
-    logistic and hinge objectives do. Draws come from torch's global CPU generator, so that they resume with it on every
+    updates, by the share of `images` seen since. Scores whose zero means nothing come from the middle between real and
+    fake ones (`Objective.realness`). Draws come from torch's global CPU generator, so that they resume with it on every
     device; p and the running sums are buffers.
     """
 

@@ -26,7 +26,7 @@ class WGANGP(Objective):
     def miner_loss(self, fake: Tensor) -> Tensor:
         return -fake
 
-    def sureness(self, real: Tensor, fake: float) -> Tensor:
+    def realness(self, real: Tensor, fake: float) -> Tensor:
         return _above_middle(real, fake)
 
     def penalty(self, critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
@@ -40,29 +40,29 @@ class WGANGP(Objective):
 class Logistic(Objective):
     """Non-saturating logistic loss (Goodfellow et al., 2014) with lazy R1 (Mescheder et al., 2018; StyleGAN2, 3.1).
 
-    `relative`: of the differences between paired fake and real scores (Jolicoeur-Martineau, arXiv 1807.00734; R3GAN,
-    Huang et al., arXiv 2501.05441, eq. 2, without its R2). A sample is then measured by real images instead of a
-    threshold, on whose far side a critic need not tell modes apart.
+    `relativistic`: of the differences between paired fake and real scores (Jolicoeur-Martineau, arXiv 1807.00734;
+    R3GAN, Huang et al., arXiv 2501.05441, eq. 2, without its R2). Each fake is compared with a real image instead of a
+    fixed threshold, past which the loss does not see which modes are missing.
     """
 
-    def __init__(self, gamma: float, penalty_every: int, relative: bool = False) -> None:
+    def __init__(self, gamma: float, penalty_every: int, relativistic: bool = False) -> None:
         if not gamma >= 0 or penalty_every < 1:
             raise MineganError(f"logistic needs gamma >= 0 and penalty_every >= 1, not {gamma} and {penalty_every}")
         self.gamma = gamma
         self.penalty_every = penalty_every
-        self.relative = relative
+        self.relativistic = relativistic
 
     def critic_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        return F.softplus(fake - real) if self.relative else F.softplus(-real) + F.softplus(fake)
+        return F.softplus(fake - real) if self.relativistic else F.softplus(-real) + F.softplus(fake)
 
     def miner_loss(self, fake: Tensor) -> Tensor:
         return F.softplus(-fake)
 
-    def miner_loss_beside(self, real: Tensor, fake: Tensor) -> Tensor:
-        return F.softplus(real - fake) if self.relative else self.miner_loss(fake)
+    def miner_loss_paired(self, real: Tensor, fake: Tensor) -> Tensor:
+        return F.softplus(real - fake) if self.relativistic else self.miner_loss(fake)
 
-    def sureness(self, real: Tensor, fake: float) -> Tensor:
-        return _above_middle(real, fake) if self.relative else real
+    def realness(self, real: Tensor, fake: float) -> Tensor:
+        return _above_middle(real, fake) if self.relativistic else real
 
     def penalty(self, critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
         """gamma / 2 * E[|grad of the critic at real images|^2]."""

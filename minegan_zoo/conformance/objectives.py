@@ -59,8 +59,8 @@ def check_losses_want_the_right(entry: ObjectiveEntry) -> None:
         raise RuleBroken("critic_loss(1, -1) is not below critic_loss(-1, 1)", "lower it where real scores are higher")
     if not bool(objective.miner_loss(high) < objective.miner_loss(low)):
         raise RuleBroken("miner_loss(1) is not below miner_loss(-1)", "lower it where fake scores are higher")
-    if not bool(objective.miner_loss_beside(low, high) < objective.miner_loss_beside(low, low)):
-        observed = "miner_loss_beside(-1, 1) is not below miner_loss_beside(-1, -1)"
+    if not bool(objective.miner_loss_paired(low, high) < objective.miner_loss_paired(low, low)):
+        observed = "miner_loss_paired(-1, 1) is not below miner_loss_paired(-1, -1)"
         raise RuleBroken(observed, "lower it where fake scores, the second, are higher")
 
 
@@ -112,4 +112,4 @@ def _losses(
         real, fake = (3 * torch.randn(shape, generator=Generator().manual_seed(seed)) for seed in (2, 3))
         yield f"critic_loss(real, fake) of {shape}", objective.critic_loss, (real, fake), ("real", "fake")
         yield f"miner_loss(fake) of {shape}", objective.miner_loss, (fake,), ("fake",)
-        yield f"miner_loss_beside(real, fake) of {shape}", objective.miner_loss_beside, (real, fake), ("fake",)
+        yield f"miner_loss_paired(real, fake) of {shape}", objective.miner_loss_paired, (real, fake), ("fake",)

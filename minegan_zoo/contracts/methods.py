@@ -138,10 +138,10 @@ class Strategy(ABC):
         """
         return ""
 
-    def relative(self, critic: Critic, images: int) -> bool:
-        """Whether an objective that has an option of this name compares fakes with real images, where nobody says.
+    def relativistic(self, critic: Critic, images: int) -> bool:
+        """Whether fakes are scored against real images where the run leaves that open.
 
-        `images`: as in `augmentation`.
+        It is asked for objectives with an option `relativistic: bool | None = None`; `images` as in `augmentation`.
         """
         return False
 

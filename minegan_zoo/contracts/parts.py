@@ -97,8 +97,9 @@ class Critic(ABC):
     lower_groups: Sequence[str] = ()
     """The first of `groups()`, which had better stay as they are while its source is finetuned to another domain, where
     that was tried and helps (FreezeD, Mo et al., 2020, arXiv 2002.10964)."""
-    relative: bool = False
-    """Whether its source is mined better where fakes are scored against real images, as far as that was tried."""
+    relativistic: bool = False
+    """Whether its source was measured to be mined better with fakes scored against real images (R3GAN, Huang et al.,
+    2025, arXiv 2501.05441)."""
 
     @abstractmethod
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -223,13 +224,15 @@ class Objective(ABC):
     def miner_loss(self, fake: Tensor) -> Tensor:
         """(n, ...) -> the same shape."""
 
-    def miner_loss_beside(self, real: Tensor, fake: Tensor) -> Tensor:
-        """`miner_loss` beside the scores that the critic, as it was before its update, gave real images, for families
-        that compare the two: (n, ...), (n, ...) -> the same shape, paired. A critic that is not trained gives none.
+    def miner_loss_paired(self, real: Tensor, fake: Tensor) -> Tensor:
+        """`miner_loss` for families that compare fakes with real images: (n, ...), (n, ...) -> the same shape.
+
+        `real` are the scores, without a graph, that the critic gave before its update to the real images of the same
+        rows, whatever their classes. A critic that is not trained gives none: then `miner_loss` is taken.
         """
         return self.miner_loss(fake)
 
-    def sureness(self, real: Tensor, fake: float) -> Tensor:
+    def realness(self, real: Tensor, fake: float) -> Tensor:
         """(n,) scores of real images, the mean of fakes -> (n,): above 0 where the critic takes an image to be real.
 
         What adaptive augmentations go by. Default: the scores, for a family whose scores have a meaningful zero.
@@ -251,7 +254,8 @@ class Augmentation(ABC):
         """(n, C, H, W) -> the same shape."""
 
     def update(self, real_scores: Tensor) -> None:  # noqa: B027 - only adaptive augmentations learn
-        """Adapt to the critic's scores (n,) of augmented real images, once a critic update."""
+        """Adapt to the critic's scores (n,) of augmented real images, as `Objective.realness` gives them, once a critic
+        update."""
 
     def facts(self) -> Mapping[str, float]:
         """What a run should record of it, beside the losses, after each critic update. Default: nothing."""

@@ -81,8 +81,8 @@ class MineGAN(Strategy):
     def augmentation(self, images: int) -> str:
         return "translation" if images < FEW_IMAGES else ""
 
-    def relative(self, critic: Critic, images: int) -> bool:
-        return critic.relative and not self.several and images >= FEW_IMAGES
+    def relativistic(self, critic: Critic, images: int) -> bool:
+        return _suits_relativistic(critic, images, self.several)
 
     def _mining(self, steps: int) -> int:
         mining = max(1, round(steps * self.mine_share))
@@ -119,6 +119,11 @@ class MineGAN(Strategy):
         return {} if self.rate is None else {"source_lr": self.rate, **undone, **frozen}
 
 
+def _suits_relativistic(critic: Critic, images: int, several: bool) -> bool:
+    """Where it was tried and helps: one source, of a family that says so, and no few images."""
+    return critic.relativistic and not several and images >= FEW_IMAGES
+
+
 @dataclass
 class Mining(Strategy):
     """MineGAN without finetuning ("w/o FT" in the paper): the sources stay as they are.
@@ -135,8 +140,8 @@ class Mining(Strategy):
     def for_sources(self, count: int) -> None:
         self.several = count > 1
 
-    def relative(self, critic: Critic, images: int) -> bool:
-        return critic.relative and not self.several and images >= FEW_IMAGES
+    def relativistic(self, critic: Critic, images: int) -> bool:
+        return _suits_relativistic(critic, images, self.several)
 
     def stages(self, steps: int) -> tuple[Stage, ...]:
         rates = {"critic": self.critic_lr, "miners": self.miner_lr}

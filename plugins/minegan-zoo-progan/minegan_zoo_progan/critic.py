@@ -56,6 +56,8 @@ class ProGANCritic(nn.Module, Critic):
     label's logit is added: being linear in the features, this is a projection discriminator (arXiv 1802.05637, eq. 3).
     """
 
+    relativistic = True
+
     def __init__(self, plan: CriticPlan) -> None:
         super().__init__()
         self.plan = plan
@@ -79,7 +81,6 @@ class ProGANCritic(nn.Module, Critic):
         self.head = EqualLinear(plan.widths[0], 1 + plan.num_classes, head_gain, style.scaled_bias)
         names = list(self.groups())
         self.lower_groups = tuple(names[: len(names) // 2])
-        self.relative = True
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.forward_head(self.forward_features(images), labels)
