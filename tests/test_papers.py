@@ -8,6 +8,7 @@ import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,8 +32,8 @@ STAND_INS = {
 SETTINGS = {each.name: each for each in literature.settings()}
 
 
-def lay_out(name: str, folder: Path) -> None:
-    """What the card asks for, in small."""
+def lay_out(name: str, folder: Path, count: int = 5) -> None:
+    """What the card asks for, in small: so many images a class."""
     config = RunConfig.read(SETTINGS[name].run)
     for source in config.sources:
         stand_in = PLUGINS / STAND_INS[source.name]
@@ -46,7 +47,7 @@ def lay_out(name: str, folder: Path) -> None:
         for number, class_name in enumerate(classes):
             (images / class_name).mkdir(parents=True, exist_ok=True)
             draw = np.random.default_rng([seed, number])
-            for index in range(5):
+            for index in range(count):
                 pixels = draw.integers(0, 256, (24, 24, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(images / class_name / f"{index}.png")
         if place.endswith(".zip"):
@@ -110,9 +111,37 @@ def test_a_run_file_executes_and_is_measured(
 def test_only_the_settings_own_run_by_a_methods_defaults_counts(
     changed: list[str], other: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = "ffhq-obama-100"
     monkeypatch.chdir(tmp_path)
-    lay_out(name, tmp_path)
+    lay_out("ffhq-obama-100", tmp_path)
+    content = run_and_measure("ffhq-obama-100", changed, tmp_path, monkeypatch)
+    assert set(content["differs"]) == {"steps", "batch"} | other
+    # it stands in few images, of which the strategy's own choice bears no name
+    _, _, chosen = " ".join(changed).partition("--augmentation ")
+    plus = f"+{chosen.split()[0]}" if chosen else ""
+    assert content["method"] == ("freezed" if "freezed" in changed else "minegan") + plus
+
+
+@pytest.mark.parametrize(
+    ("changed", "other"),
+    [
+        ([], set()),
+        (["--set", "objective.relativistic=false"], {"objective"}),
+        (["--strategy", "transfergan"], set()),
+        (["--strategy", "transfergan", "--set", "objective.relativistic=true"], {"objective"}),
+    ],
+)
+def test_scores_are_the_methods_own(
+    changed: list[str], other: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a ProGAN and no few images `minegan` scores fakes against real ones by itself, plain finetuning does not."""
+    monkeypatch.setenv("MINEGAN_ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    lay_out("celeba-women-1000", tmp_path, 20)
+    content = run_and_measure("celeba-women-1000", changed, tmp_path, monkeypatch)
+    assert set(content["differs"]) == {"steps", "batch"} | other
+
+
+def run_and_measure(name: str, changed: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     quick = ["--steps", "1", "--batch", "2", "--set", "training.trackers=", "--set", "training.watch_every=0"]
     command = ["minegan-zoo", "mine", "--config", str(SETTINGS[name].run), "--out", "run", "--device", "cpu"]
     monkeypatch.setattr(sys, "argv", [*command, *quick, *changed])
@@ -120,13 +149,10 @@ def test_only_the_settings_own_run_by_a_methods_defaults_counts(
         cli.main()
     assert end.value.code == 0
     recipe = replace(SETTINGS[name].recipes[0], extractor="pixels", samples=4, metrics=["fid"])
-    result = literature.measure(name, Path("run"), tmp_path / "results", [recipe])
-    content = json.loads(result.read_text())
-    assert set(content["differs"]) == {"steps", "batch"} | other
-    # it stands in few images, of which the strategy's own choice bears no name
-    _, _, chosen = " ".join(changed).partition("--augmentation ")
-    plus = f"+{chosen.split()[0]}" if chosen else ""
-    assert content["method"] == ("freezed" if "freezed" in changed else "minegan") + plus
+    content: dict[str, Any] = json.loads(
+        literature.measure(name, Path("run"), folder / "results", [recipe]).read_text()
+    )
+    return content
 
 
 def test_cards_say_where_everything_comes_from() -> None:
