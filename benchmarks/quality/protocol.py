@@ -96,6 +96,7 @@ METHODS: Mapping[str, Method] = {
         for name in ("minegan", "transfergan", "freezed", "scratch")
         for augmentation, chosen in AUGMENTATIONS.items()
     },
+    "transfergan+relativistic": Method("transfergan", {}, {"objective.relativistic": True}),
     **{
         f"{name}/{selector}": Method(name, {"selector": selector})
         for name in ("minegan", "minegan-noft")
@@ -205,6 +206,8 @@ CORE = (
     Block(OFF, ("minegan", "transfergan", "scratch"), (100, 10, 1000)),
     # with ten images minegan shifts what its critic sees: so does this
     Block(OFF, ("transfergan+translation",), (10,)),
+    # so does this what `minegan` does by itself with a ProGAN: it scores fakes against real images
+    Block(("digits-off", "digits-on"), ("transfergan+relativistic",)),
     Block(GARMENT_MULTI, ("minegan", "minegan-noft")),
     Block(GARMENT_MULTI, ("minegan", "minegan-noft"), alone=True),
     Block(("fashion-two",), ("minegan/max", "minegan-noft/max")),
@@ -215,7 +218,7 @@ CORE = (
 FULL = (
     *CORE,
     Block(OFF, tuple(name for name in METHODS if "/" not in name), (10, 100, 1000)),
-    Block(ON, (*OWN, *BASELINES, *RIVALS), (10, 100, 1000)),
+    Block(ON, (*OWN, *BASELINES, *RIVALS, "transfergan+relativistic"), (10, 100, 1000)),
     Block(MULTI, ("minegan", "minegan-noft", *(name for name in METHODS if "/" in name)), (10, 100, 1000)),
     Block(MULTI, ("minegan", "minegan-noft", "transfergan"), (10, 100, 1000), alone=True),
 )
