@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor
 
 import minegan_zoo as mz
 from minegan_zoo import conformance
+from minegan_zoo.builtin.objectives import Logistic
 from minegan_zoo.contracts import Objective, ObjectiveEntry
 
 
@@ -189,8 +193,8 @@ def failures(entry: ObjectiveEntry) -> dict[str, Exception]:
 
 
 BROKEN = (
-    Mean, MeanOverPatches, MixesPatches, Noisy, OfTheBatch, Detached, BlindToReal, WrongCritic, WrongMiner, PerImage,
-    NoGraph, Clamps, OfNothing, Sum, Number,
+    Mean, MeanOverPatches, MixesPatches, Noisy, OfTheBatch, Detached, DetachedWhenPaired, MeanWhenPaired,
+    WrongWhenPaired, BlindToReal, WrongCritic, WrongMiner, PerImage, NoGraph, Clamps, OfNothing, Sum, Number,
 )  # fmt: skip
 
 
@@ -201,8 +205,8 @@ def test_registered_objectives_keep_every_rule(name: str) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("build", [Sound, LeastSquares, Saturating])
-def test_sound_objectives_keep_every_rule(build: type[Objective]) -> None:
+@pytest.mark.parametrize("build", [Sound, LeastSquares, Saturating, partial(Logistic, 1.0, 16, relativistic=True)])
+def test_sound_objectives_keep_every_rule(build: Callable[[], Objective]) -> None:
     assert failures(ObjectiveEntry("mine", build)) == {}
 
 
