@@ -47,8 +47,13 @@ CASES: dict[str, dict[str, Any]] = {
         "sources": PAIR, "critic": "conv", "selector": "partition", "augmentation": "ada",
         "options": {
             "critic.width": 8, "draws": 64, "keep_above": 0.0, "penalty_every": 2, "gamma": 1.0,
-            "augmentation.every": 100, "objective.relativistic": True,
+            "augmentation.every": 100,
         },
+    },
+    # fakes meet the real scores of their own process, ada those of all
+    "relativistic": {
+        "sources": "progan.tiny", "critic": "conv", "strategy": "minegan-noft", "augmentation": "ada",
+        "options": {"critic.width": 8, "objective.relativistic": True, "augmentation.every": 100},
     },
     # pieces within processes, a rule that the main process measures, a regulariser, classes
     "mixture": {
