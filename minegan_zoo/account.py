@@ -51,8 +51,11 @@ class Alarm:
 
 
 def title(results: Results) -> str:
-    """The target's name without the folders that lead there."""
+    """The target's name without the folders that lead there: "boots", "FashionMNIST, classes=9", "owner/name"."""
     target = results.config.target
+    if target.startswith(("torchvision:", "hf-dataset:")):
+        name, _, query = target.partition(":")[2].partition("?")
+        return ", ".join([name, *(part for part in query.split("&") if part and not part.startswith("root="))])
     return target.capitalize() if target == IN_PYTHON else Path(target).name or target
 
 

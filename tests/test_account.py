@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from minegan_zoo.account import verdict
+from minegan_zoo.account import title, verdict
 from minegan_zoo.wording import column, duration, metric_value
 
 
@@ -29,3 +32,17 @@ def test_values_are_short() -> None:
     assert [duration(seconds) for seconds in (9.96, 75, 3700)] == ["10.0 s", "1 min 15 s", "1 h 1 min"]
     assert column("fid_train") == "FID on training images ↓"
     assert column("class_accuracy") == "class accuracy ↑"
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("some/where/boots", "boots"),
+        ("torchvision:FashionMNIST?root=/some/where&classes=7,9", "FashionMNIST, classes=7,9"),
+        ("torchvision:MNIST?root=here", "MNIST"),
+        ("hf-dataset:owner/name", "owner/name"),
+    ],
+)
+def test_a_target_is_named_without_the_way_to_it(target: str, words: str) -> None:
+    results: Any = SimpleNamespace(config=SimpleNamespace(target=target))
+    assert title(results) == words
