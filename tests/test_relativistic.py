@@ -130,10 +130,20 @@ def test_a_miner_step_has_the_scores_of_the_critic_step_before(
 
 
 def test_a_critic_that_rests_gives_no_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Logistic, "miner_loss_paired", lambda *_: pytest.fail("there are no real scores"))
+    """Then fakes are scored by themselves, once a step."""
+    called: list[str] = []
+    alone = Logistic.miner_loss
+
+    def keep(self: Logistic, fake: Tensor) -> Tensor:
+        called.append("alone")
+        return alone(self, fake)
+
+    monkeypatch.setattr(Logistic, "miner_loss", keep)
+    monkeypatch.setattr(Logistic, "miner_loss_paired", lambda *_: called.append("paired"))
     stage = {"name": "mine", "share": 1.0, "train": {"miners": 2e-3}}
     options = {**OPTIONS, "objective.relativistic": True, "stages": [stage]}
     mz.mine("progan.tiny", IMAGES, strategy="stages", steps=2, batch=4, out=tmp_path, options=options)
+    assert called == ["alone", "alone"]
 
 
 @pytest.mark.parametrize(
