@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from minegan_zoo.contracts import MineganError
+from minegan_zoo.contracts import LatentSpace, MineganError, Prior
 
 Spectral = Literal["power", "stored", "none"]
 """How sigma is found: one power step from the stored u; u and v as stored (torch's `spectral_norm`); no division."""
@@ -92,6 +92,11 @@ class GeneratorPlan:
     def class_dim(self) -> int:
         """Width of the class space."""
         return self.shared_dim or self.classes
+
+    @property
+    def conditioned(self) -> int:
+        """How many parts see the class: the blocks, and in a deep network the first layer."""
+        return len(self.blocks) + self.deep
 
     @property
     def start_dim(self) -> int:
@@ -195,6 +200,17 @@ def _stages(table: Mapping[int, tuple[int, ...]], resolution: int) -> tuple[int,
     if resolution not in table:
         raise MineganError(f"BigGAN is defined for {', '.join(map(str, table))} pixels, not for {resolution}")
     return table[resolution]
+
+
+def latent_spaces(
+    *, dim_z: int, class_dim: int, conditioned: int, prior: Prior = "normal", scale: float = 1.0
+) -> dict[str, LatentSpace]:
+    """The latent spaces of a network with classes."""
+    return {
+        "z": LatentSpace((dim_z,), prior, scale),
+        "class": LatentSpace((class_dim,), "class-embedding"),
+        "class+": LatentSpace((conditioned, class_dim), "class-embedding"),
+    }
 
 
 def _places(attention: str) -> set[int]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from minegan_zoo.contracts import Card, ImageSpec, LatentSpace
+from minegan_zoo.contracts import Card, ImageSpec
+from minegan_zoo_biggan.architecture import latent_spaces
 
 IMAGE = ImageSpec(channels=1, resolution=32)
-LATENTS = {"z": LatentSpace((64,), "normal"), "class": LatentSpace((32,), "class-embedding")}
+LATENTS = latent_spaces(dim_z=64, class_dim=32, conditioned=3)
 OTHERS = Card(
     summary="Trousers, dresses and bags of Fashion-MNIST, 32x32 grey",
     weights="package:minegan_zoo_biggan/weights/fashion-others-32",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from minegan_zoo.contracts import Card, ImageSpec, LatentSpace
+from minegan_zoo_biggan.architecture import latent_spaces
 
 PAPER = (
     "A. Brock, J. Donahue, K. Simonyan: Large Scale GAN Training for High Fidelity Natural Image Synthesis. "
@@ -13,11 +14,12 @@ PAPER = (
 IMAGENET = "ImageNet (ILSVRC 2012, 1000 classes, 1.28 million photographs); for non-commercial research by its terms"
 
 AJBROCK = "https://github.com/ajbrock/BigGAN-PyTorch"
-AJBROCK_LATENTS = {"z": LatentSpace((120,), "normal"), "class": LatentSpace((128,), "class-embedding")}
+AJBROCK_LATENTS = latent_spaces(dim_z=120, class_dim=128, conditioned=5)
 
 HUGGING_FACE = "https://github.com/huggingface/pytorch-pretrained-BigGAN"
 HUGGING_FACE_FILES = "https://s3.amazonaws.com/models.huggingface.co/biggan"
-HUGGING_FACE_LATENTS = {"z": LatentSpace((128,), "truncated"), "class": LatentSpace((128,), "class-embedding")}
+# the blocks, two for every stage, and the first layer
+HUGGING_FACE_CONDITIONED = {128: 11, 256: 13, 512: 15}
 
 
 def _ajbrock(what: str, drive: str) -> tuple[ImageSpec, Mapping[str, LatentSpace], Card]:
@@ -49,7 +51,9 @@ def _hugging_face(resolution: int) -> tuple[ImageSpec, Mapping[str, LatentSpace]
             "it says what is assumed without. The publisher states no sha256."
         ),
     )
-    return ImageSpec(3, resolution), HUGGING_FACE_LATENTS, card
+    conditioned = HUGGING_FACE_CONDITIONED[resolution]
+    spaces = latent_spaces(dim_z=128, class_dim=128, conditioned=conditioned, prior="truncated")
+    return ImageSpec(3, resolution), spaces, card
 
 
 BIGGAN = {

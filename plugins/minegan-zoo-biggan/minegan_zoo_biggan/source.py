@@ -10,8 +10,8 @@ from einops import rearrange
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from minegan_zoo.contracts import GeneratorSource, ImageSpec, LatentSpace, MineganError, Shared
-from minegan_zoo_biggan.architecture import GeneratorPlan, to_json
+from minegan_zoo.contracts import GeneratorSource, ImageSpec, MineganError, Shared
+from minegan_zoo_biggan.architecture import GeneratorPlan, latent_spaces, to_json
 from minegan_zoo_biggan.blocks import Attention, DeepGeneratorBlock, GeneratorBlock, activation
 from minegan_zoo_biggan.discriminator import Discriminator
 from minegan_zoo_biggan.norm import BatchNorm, BatchStatistics
@@ -25,9 +25,11 @@ TRUNCATED_AT = 2.0
 
 
 class BigGAN(nn.Module, GeneratorSource):
-    """{z, class} -> images; {z} alone where there are no classes.
+    """{z, class} or {z, class+} -> images; {z} alone where there are no classes.
 
-    "class" is the shared class embedding, or the soft one-hot where batch norm holds per-class tables.
+    "class" is the shared class embedding, or the soft one-hot where batch norm holds per-class tables; "class+" holds
+    one for everything that is conditioned: the blocks, in a deep network the first layer before them. With parts of
+    several classes in an image it reaches what no class makes, as a StyleGAN's W+ does (arXiv 1904.03189).
     """
 
     lr_scale = 1 / 16
@@ -40,11 +42,18 @@ class BigGAN(nn.Module, GeneratorSource):
         self.act = activation(plan.activation)
         self.image = ImageSpec(plan.channels, plan.resolution)
         self.num_classes = plan.num_classes
-        truncated = truncation < 1 or plan.statistics > 0
-        self.latents = {"z": LatentSpace((plan.dim_z,), "truncated" if truncated else "normal", truncation)}
-        if plan.num_classes:
-            self.latents["class"] = LatentSpace((plan.class_dim,), "class-embedding")
-        self.inputs = (frozenset(self.latents),)
+        self.latents = latent_spaces(
+            dim_z=plan.dim_z,
+            class_dim=plan.class_dim,
+            conditioned=plan.conditioned,
+            prior="truncated" if truncation < 1 or plan.statistics > 0 else "normal",
+            scale=truncation,
+        )
+        self.inputs = (frozenset({"z", "class"}), frozenset({"z", "class+"}))
+        self.per_layer = self.inputs[1]
+        if not plan.num_classes:
+            self.latents = {"z": self.latents["z"]}
+            self.inputs, self.per_layer = (frozenset({"z"}),), frozenset()
 
         first = plan.blocks[0].inputs
         self.shared = Table(plan.classes, plan.shared_dim, "none", plan.sn_eps) if plan.shared_dim else None
@@ -73,16 +82,21 @@ class BigGAN(nn.Module, GeneratorSource):
                 module.reset_parameters()
 
     def prior(self, n: int, keys: frozenset[str], rng: Generator) -> dict[str, Tensor]:
-        """z: N(0, 1), truncated for a truncation below 1; class: the code of a random label."""
+        """z: N(0, 1), truncated for a truncation below 1; class: the code of a random label; class+: in every row."""
         code: dict[str, Tensor] = {}
         for key in sorted(keys):
             if key not in self.latents:
                 raise MineganError(f"this BigGAN has no latent space {key!r}: it has {', '.join(self.latents)}")
-            if key == "class":
-                code[key] = self.class_codes(torch.randint(self.num_classes, (n,), generator=rng, device=rng.device))
+            if key in ("class", "class+"):
+                labels = torch.randint(self.num_classes, (n,), generator=rng, device=rng.device)
+                code[key] = self._shaped(self.class_codes(labels), key)
             else:
                 code[key] = self._noise(n, rng).to(self.linear.weight.device)
         return code
+
+    def _shaped(self, codes: Tensor, key: str) -> Tensor:
+        """Class codes (n, d) as the space `key` has them."""
+        return codes if key == "class" else codes[:, None].expand(-1, self.plan.conditioned, -1)
 
     def _noise(self, n: int, rng: Generator) -> Tensor:
         shape = (n, self.plan.dim_z)
@@ -108,12 +122,14 @@ class BigGAN(nn.Module, GeneratorSource):
 
     def synthesize(self, code: Code) -> Tensor:
         if frozenset(code) not in self.inputs:
-            raise MineganError(f"this BigGAN takes {', '.join(sorted(self.latents))}, not {', '.join(sorted(code))}")
-        for key, space in self.latents.items():
-            if code[key].shape[1:] != space.shape:
-                raise MineganError(f"BigGAN's {key!r} has shape (n, {space.shape[0]}), not {tuple(code[key].shape)}")
+            known = " or ".join(", ".join(sorted(keys)) for keys in self.inputs)
+            raise MineganError(f"this BigGAN takes {known}, not {', '.join(sorted(code))}")
+        for key, value in code.items():
+            if value.shape[1:] != self.latents[key].shape:
+                shape = ", ".join(map(str, ("n", *self.latents[key].shape)))
+                raise MineganError(f"BigGAN's {key!r} has shape ({shape}), not {tuple(value.shape)}")
         z = code["z"].float()
-        label = code["class"].float() if self.num_classes else self._only_class(len(z))
+        label = code["class" if "class" in code else "class+"].float() if self.num_classes else self._only_class(len(z))
         start, conditions = self._conditions(z, label)
         h = self._feature_map(self.linear(start))
         for layers, condition in zip(self.blocks, conditions, strict=True):
@@ -133,15 +149,15 @@ class BigGAN(nn.Module, GeneratorSource):
         return torch.ones(n, 1, device=device) if self.shared is None else self.shared.weight.expand(n, -1)
 
     def _conditions(self, z: Tensor, label: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """What the first layer and what each block sees."""
-        blocks = len(self.plan.blocks)
+        """What the first layer and what each block sees, from a label (n, d) or one for each of them (n, rows, d)."""
+        labels = label.unbind(1) if label.ndim == 3 else (label,) * self.plan.conditioned
         if self.plan.deep:
-            both = torch.cat([z, label] if self.plan.hub_order else [label, z], dim=1)
-            return both, [both] * blocks
+            start, *both = [torch.cat([z, one] if self.plan.hub_order else [one, z], dim=1) for one in labels]
+            return start, both
         if not self.plan.hier:
-            return z, [label] * blocks
+            return z, list(labels)
         start, *chunks = torch.split(z, self.plan.chunk, dim=1)
-        return start, [torch.cat([label, chunk], dim=1) for chunk in chunks]
+        return start, [torch.cat([one, chunk], dim=1) for one, chunk in zip(labels, chunks, strict=True)]
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         """shared, linear, block.0 ... block.N (each with its attention), output."""
