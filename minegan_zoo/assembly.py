@@ -24,11 +24,10 @@ from minegan_zoo.method_choice import choose_augmentation, choose_relativistic, 
 from minegan_zoo.mined_source import title_of
 from minegan_zoo.minegan import MinedGAN, Recipe
 from minegan_zoo.optimizers import check_rates
-from minegan_zoo.saved import build_miner, open_any, takes_classes
+from minegan_zoo.saved import build_miner, mined_spaces, open_any, takes_classes
 from minegan_zoo.sources import (
     as_module,
     canonical_image,
-    key_set,
     match_groups,
     named_groups,
     noise_dim_of,
@@ -190,10 +189,11 @@ def _build_model(
         strategy=config.strategy.name,
         target=images.origin,
         choose=config.choose,
+        per_layer=strategy.per_layer,
     )
     miners = [build_miner(recipe, source, noise_dim, num_classes) for source in sources] if strategy.mines else []
     for miner, source in zip(miners, sources, strict=False):
-        _show_prior(miner, source, key_set(source, registry.miners.entry(recipe.miner).spaces)[1])
+        _show_prior(miner, source, mined_spaces(recipe, source))
     selector = registry.selectors.create(config.selector.name, len(sources), **config.selector.options)
     model = MinedGAN(sources, miners, selector, images.image, noise_dim, critic, images.class_names)
     model.recipe = recipe

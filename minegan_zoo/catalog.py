@@ -232,7 +232,7 @@ def ada(
 
 @hookimpl
 def register_miners(register: Callable[[MinerEntry], None]) -> None:
-    register(MinerEntry("mlp", mlp))
+    register(MinerEntry("mlp", mlp, per_layer=True))
 
 
 @hookimpl

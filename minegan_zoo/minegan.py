@@ -51,6 +51,8 @@ class Recipe:
     target: str = ""
     choose: Choose = "probability"
     """How samples choose their source unless they are told."""
+    per_layer: bool = False
+    """Whether the miners make a code for every layer, where miner and source allow that."""
 
 
 class MinedGAN(nn.Module):

@@ -144,13 +144,19 @@ def build_miner(recipe: Recipe, source: GeneratorSource, noise_dim: int, num_cla
     """A miner with fresh weights for the latent spaces that it asks of the source; conditioned where it can be."""
     if isinstance(source, DroppedSource):
         return nn.Identity()
-    entry = registry.miners.entry(recipe.miner)
     try:
-        latents = {name: source.latents[name] for name in key_set(source, entry.spaces)[1]}
+        latents = {name: source.latents[name] for name in mined_spaces(recipe, source)}
     except MineganError as error:
         raise MineganError(f"{error}; miners that fit it: {', '.join(_fitting_miners(source))}") from error
     classes = {"num_classes": num_classes} if num_classes and takes_classes(recipe.miner) else {}
     return registry.miners.create(recipe.miner, latents, noise_dim, **{**recipe.miner_options, **classes})
+
+
+def mined_spaces(recipe: Recipe, source: GeneratorSource) -> tuple[str, ...]:
+    """Which of a source's latent spaces the recipe's miner makes. Raises MineganError where it lacks one."""
+    entry = registry.miners.entry(recipe.miner)
+    every_layer = tuple(source.per_layer) if recipe.per_layer and entry.per_layer else ()
+    return key_set(source, entry.spaces or every_layer)[1]
 
 
 def _fitting_miners(source: GeneratorSource) -> Iterator[str]:

@@ -18,6 +18,7 @@ def minegan(
     critic_lr: float = 2e-3,
     code_prior: float = 1.0,
     freeze_lower: bool = True,
+    per_layer: bool = False,
     plateau: bool = False,
 ) -> Strategy:
     """Mine with frozen sources, then finetune sources and miners together.
@@ -36,6 +37,7 @@ def minegan(
     which of them fit (0: for `mine_share`, as with one); `code_prior`: the weight of the regulariser of that name;
     `freeze_lower`: while one source is finetuned without classes, its critic's lower layers stay as they are where its
     family says so (ProGAN; FreezeD, arXiv 2002.10964);
+    `per_layer`: mine a code for every layer, as `minegan-noft` does;
     `plateau`: end a stage (finetuning, mostly: mining is short) early when held-out images are no longer approached.
     """
     from minegan_zoo.builtin.strategies import MineGAN
@@ -50,6 +52,7 @@ def minegan(
         freeze_lower=freeze_lower,
         plateau=plateau,
         regularisers=_code_priors(code_prior),
+        per_layer=per_layer,
     )
 
 
@@ -65,6 +68,7 @@ def minegan_plus_plus(
     critic_lr: float = 2e-3,
     code_prior: float = 1.0,
     freeze_lower: bool = True,
+    per_layer: bool = False,
     plateau: bool = False,
 ) -> Strategy:
     """Mine, then finetune only the share of each source's neurons that matters for the target.
@@ -83,22 +87,30 @@ def minegan_plus_plus(
         freeze_lower=freeze_lower,
         plateau=plateau,
         regularisers=_code_priors(code_prior),
+        per_layer=per_layer,
         share=share,
         probes=probes,
     )
 
 
 def minegan_noft(
-    *, miner_lr: float = 2e-3, critic_lr: float = 2e-3, code_prior: float = 1.0, plateau: bool = False
+    *,
+    miner_lr: float = 2e-3,
+    critic_lr: float = 2e-3,
+    code_prior: float = 1.0,
+    per_layer: bool = True,
+    plateau: bool = False,
 ) -> Strategy:
     """Mine only: the sources stay as they are.
 
     `code_prior`: the weight of the regulariser of that name, here without class embeddings, for a source that stays as
-    it is must be steered to the target's classes; `plateau`, and how fakes are scored, as in `minegan`.
+    it is must be steered to the target's classes; `per_layer`: mine a code for every layer where the source takes such
+    and the miner is `mlp` (a w for each of a StyleGAN's, a class embedding for each block of a BigGAN); `plateau`, and
+    how fakes are scored, as in `minegan`.
     """
     from minegan_zoo.builtin.strategies import Mining
 
-    return Mining(miner_lr, critic_lr, plateau, _code_priors(code_prior, classes=False))
+    return Mining(miner_lr, critic_lr, plateau, _code_priors(code_prior, classes=False), per_layer)
 
 
 def transfergan(*, source_lr: float = 4e-3, critic_lr: float = 2e-3, plateau: bool = False) -> Strategy:
@@ -115,18 +127,19 @@ def scratch(*, source_lr: float = 4e-3, critic_lr: float = 2e-3) -> Strategy:
     return Scratch(source_lr, critic_lr)
 
 
-def stages_(*, stages: tuple[dict[str, Any], ...] = (), mines: bool = True) -> Strategy:
+def stages_(*, stages: tuple[dict[str, Any], ...] = (), mines: bool = True, per_layer: bool = False) -> Strategy:
     """Stages as data: tables [[strategy.options.stages]] in a run's TOML.
 
     A table has `name`, `steps` or `share` (of what the stages with `steps` leave) and `train` (pattern over groups ->
     learning rate); it may have `until` (`every`, `patience`), `regularisers` and `critic_regularisers` (tables of
     a `name` and its options), `adversarial`, `select`, `batch_stats` and `undo_above` (of the distance to the target,
-    what a lone source's mining may leave: else miner and critic are put back, and the miner stays there).
+    what a lone source's mining may leave: else miner and critic are put back, and the miner stays there). `per_layer`
+    as in `minegan-noft`.
     """
     from minegan_zoo import registry
     from minegan_zoo.builtin.strategies import Schedule
 
-    return Schedule(stages, mines, lambda name, options: registry.regularisers.create(name, **options))
+    return Schedule(stages, mines, per_layer, lambda name, options: registry.regularisers.create(name, **options))
 
 
 def _code_priors(weight: float, classes: bool = True) -> Callable[[], tuple[Regulariser, ...]]:

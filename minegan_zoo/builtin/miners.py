@@ -9,7 +9,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from minegan_zoo.contracts import LatentSpace, MineganError, Miner
+from minegan_zoo.contracts import Code, LatentSpace, MineganError, Miner
+
+RIDGE, TINY = 1e-6, 1e-12
+"""Of the mean variance, added to every one: directions without any have a factor, too."""
 
 
 class MLP(nn.Module, Miner):
@@ -18,8 +21,9 @@ class MLP(nn.Module, Miner):
     u (n, noise_dim) -> {name: (n, *shape)}, conditioned on `num_classes` classes where that is not 0. Use it as the
     first choice: it can move mass anywhere in the latent space.
     With `skip`, u is added to what the layers make, which is 0 at first, wherever a space follows a normal prior and is
-    no larger than u: mining then begins with the source's own samples and keeps more of their diversity. The paper's
-    miner has none.
+    no larger than u: mining then begins with the source's own samples and keeps more of their diversity. In a space
+    behind a network (StyleGAN's W+) it begins with the normal distribution that has the moments of the source's own
+    codes. The paper's miner has none.
     A sphere prior is met by scaling every row to the sphere; the others are left free, as in the paper.
     """
 
@@ -44,10 +48,13 @@ class MLP(nn.Module, Miner):
         self.trunk = nn.Sequential(*(module for i, o in pairwise(sizes) for module in (nn.Linear(i, o), nn.ReLU())))
         # names of latent spaces hold dots ("noise.0"), which module names may not
         self.skips = {name for name, space in latents.items() if skip and _has_start(space, noise_dim)}
+        self.behind = nn.ModuleDict()
         self.heads = nn.ModuleList()
-        for name, space in latents.items():
+        for index, (name, space) in enumerate(latents.items()):
             head = nn.Linear(sizes[-1], math.prod(space.shape))
-            if name in self.skips:
+            if skip and space.prior == "mapped":
+                self.behind[str(index)] = Behind(space, noise_dim)
+            if name in self.skips or str(index) in self.behind:
                 nn.init.zeros_(head.weight)
                 nn.init.zeros_(head.bias)
             self.heads.append(head)
@@ -60,14 +67,60 @@ class MLP(nn.Module, Miner):
             hidden = hidden + self.classes(labels)
         hidden = self.trunk[1:](hidden)
         code = {}
-        for head, (name, space) in zip(self.heads, self.latents.items(), strict=True):
-            flat = head(hidden)
+        for index, (name, space) in enumerate(self.latents.items()):
+            flat = self.heads[index](hidden)
             if name in self.skips:
                 flat = flat + _start(u, space)
+            elif str(index) in self.behind:
+                flat = flat + self.behind[str(index)](u)
             if space.prior == "sphere":
                 flat = flat * torch.rsqrt(flat.square().mean(1, keepdim=True) + 1e-8)
             code[name] = flat.reshape(-1, *space.shape)
         return code
+
+    def start_from(self, draws: Code) -> None:
+        for index, behind in self.behind.items():
+            behind.start_from(draws[list(self.latents)[int(index)]])  # type: ignore[operator]
+
+
+class Behind(nn.Module):
+    """u -> N(m, C) with the moments of a space behind a network: m + L u, with C = L L^T (Cholesky).
+
+    In W that is the Gaussianised latent space of Wulff and Torralba (2020, arXiv 2009.06529). In a space of rows (W+)
+    all have L u in common, and each its mean and its scale, for truncation moves and shrinks them. Until `start_from`
+    has seen draws, m is 0 and L the identity; dimensions that u lacks add nothing.
+    """
+
+    mean: Tensor  # (rows, dim)
+    factor: Tensor  # (dim, dimensions of u)
+    gain: Tensor  # (rows, 1)
+
+    def __init__(self, space: LatentSpace, noise_dim: int) -> None:
+        super().__init__()
+        rows, dim = math.prod(space.shape[:-1]), space.shape[-1]
+        self.register_buffer("mean", torch.zeros(rows, dim))
+        self.register_buffer("factor", torch.eye(dim, min(dim, noise_dim)))
+        self.register_buffer("gain", torch.ones(rows, 1))
+
+    def forward(self, u: Tensor) -> Tensor:
+        """(n, noise_dim) -> (n, rows * dim)."""
+        common = u[:, : self.factor.shape[1]] @ self.factor.T
+        return (self.mean + self.gain * common[:, None]).flatten(1)
+
+    @torch.no_grad()
+    def start_from(self, draws: Tensor) -> None:
+        """Draws (m, *shape); where they do not differ, all of u begins at their mean."""
+        rows = draws.cpu().reshape(len(draws), *self.mean.shape).unbind(1)
+        means = [row.mean(0, dtype=torch.double) for row in rows]
+        spread = torch.stack([(row - mean).square().mean().sqrt() for row, mean in zip(rows, means, strict=True)])
+        widest = int(spread.argmax())
+        centred = rows[widest] - means[widest]
+        covariance = centred.T @ centred / len(draws)
+        covariance.diagonal().add_(RIDGE * covariance.diagonal().mean())
+        self.mean.copy_(torch.stack(means))
+        self.gain.copy_((spread / spread[widest].clamp(min=TINY))[:, None])
+        if spread[widest] > 0:
+            self.factor.copy_(torch.linalg.cholesky(covariance)[:, : self.factor.shape[1]])
 
 
 def _has_start(space: LatentSpace, noise_dim: int) -> bool:

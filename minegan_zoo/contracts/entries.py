@@ -38,7 +38,8 @@ class MinerEntry:
     """`build(latents, noise_dim, *, ...) -> Miner`, for exactly the latent spaces that it is given.
 
     `spaces` are shell-style patterns over latent spaces, such as ("z", "noise.*"): the miner is used on the first key
-    set of a source that has a match for each, and is given the matches. Empty: all of the source's default key set.
+    set of a source that has a match for each, and is given the matches. Empty: all of the source's default key set, or
+    with `per_layer` of its key set of that name, where it has one and the strategy asks for it.
 
     An option `num_classes: int = 0` is filled in by a run with labels: the miner is then conditioned on them.
     """
@@ -46,6 +47,7 @@ class MinerEntry:
     name: str
     build: Callable[..., Miner]
     spaces: tuple[str, ...] = ()
+    per_layer: bool = False
 
 
 @dataclass(frozen=True)

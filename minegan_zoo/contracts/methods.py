@@ -116,6 +116,8 @@ class Strategy(ABC):
     """False: no miners, codes come from each source's prior."""
     miner: str = ""
     """The miner that it is defined with, which then takes the place of the run's; empty: the run's."""
+    per_layer: bool = False
+    """Whether miners that can do so make a code for every layer of the sources that take one."""
     freezes_critic: bool = False
     """Whether layers of any critic stay as they begin, which is of use where they have been trained before."""
     default_steps: int = 1000

@@ -39,6 +39,9 @@ class GeneratorSource(ABC):
     latents: Mapping[str, LatentSpace]
     inputs: tuple[frozenset[str], ...]
     """The key sets that `synthesize` accepts, the default first."""
+    per_layer: frozenset[str] = frozenset()
+    """The one of them with a code of its own for every layer, such as {w+}; empty where there is none. It reaches
+    images that no single code makes (W+: Abdal et al., 2019, arXiv 1904.03189)."""
     num_classes: int = 0
     """0 = unconditional."""
     loaded_from: LoadedFrom | None = None

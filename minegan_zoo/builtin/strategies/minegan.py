@@ -53,6 +53,7 @@ class MineGAN(Strategy):
     """Whether one source's critic keeps its `lower_groups` while that is finetuned."""
     plateau: bool
     regularisers: Regularisers
+    per_layer: bool = field()  # without the default that it would inherit
     several: bool = field(default=False, init=False)
     rate: float | None = field(default=None, init=False)
     """Of the sources in this run; None before they are finetuned."""
@@ -135,6 +136,7 @@ class Mining(Strategy):
     critic_lr: float
     plateau: bool
     regularisers: Regularisers
+    per_layer: bool = field()  # without the default that it would inherit
     several: bool = field(default=False, init=False)
 
     def for_sources(self, count: int) -> None:

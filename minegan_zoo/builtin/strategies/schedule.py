@@ -25,9 +25,9 @@ class Planned:
 class Schedule(Strategy):
     """Stages from tables: with `steps`, or with a `share` of the run's steps that those with `steps` leave."""
 
-    def __init__(self, tables: Sequence[Mapping[str, Any]], mines: bool, build: Build) -> None:
+    def __init__(self, tables: Sequence[Mapping[str, Any]], mines: bool, per_layer: bool, build: Build) -> None:
         """Raises MineganError, naming stage and key, for whatever is wrong with a table."""
-        self.mines = mines
+        self.mines, self.per_layer = mines, per_layer
         if not tables:
             raise MineganError("the strategy 'stages' has no stages: write each as a table [[strategy.options.stages]]")
         self.planned = [_Table(f"stage {number}", table).planned(build) for number, table in enumerate(tables, 1)]
