@@ -14,7 +14,7 @@ from minegan_zoo.assembly import Assembly, assemble
 from minegan_zoo.batches import TargetBatches
 from minegan_zoo.checkpoint import preserved_random_state
 from minegan_zoo.config import RELATIVISTIC, Choice, RunConfig
-from minegan_zoo.contracts import Critic, GeneratorSource
+from minegan_zoo.contracts import GeneratorSource
 from minegan_zoo.data import ImageSet, count_held_out
 from minegan_zoo.extractors import load_extractor
 from minegan_zoo.gallery import Gallery
@@ -75,13 +75,15 @@ def settings_of(spec: Spec, protocol: Protocol) -> str:
     """What of its configuration a run's numbers depend on.
 
     Not where sources lie, nor how often it is recorded; nor what selects among several, where there is one. With the
-    augmentation that the strategy takes for so many images, and the scores that it takes for such a critic.
+    augmentation that the strategy takes for so many images, the scores that it takes for such a critic, and whether a
+    code is mined for every layer.
     """
     config = configure(spec, protocol, Path())
     strategy = registry.strategies.create(config.strategy.name, **config.strategy.options)
     strategy.for_sources(len(spec.sources))
     images = spec.shots - count_held_out(spec.shots, config.training.hold_out)
-    critic = _critic_of(protocol.recipes[spec.sources[0]]) if config.critic.name == "source" else None
+    sources = [_untrained(protocol.recipes[name]) for name in spec.sources]
+    critic = sources[0].own_critic() if config.critic.name == "source" else None
     if critic is not None:
         config = choose_relativistic(config, images, strategy, critic, [])
     if not config.objective.options.get(RELATIVISTIC):  # rows are older than the option
@@ -95,6 +97,9 @@ def settings_of(spec: Spec, protocol: Protocol) -> str:
     options = dict(config.strategy.options)
     if options.get("freeze_lower"):  # its default; rows are older than it
         del options["freeze_lower"]
+    takes = registry.miners.entry(config.miner.name).per_layer and any(source.per_layer for source in sources)
+    if not (options.get("per_layer") and takes):  # rows are older than it
+        options.pop("per_layer", None)
     if len(config.sources) == 1:
         options.pop("select_steps", None)
         config = dataclasses.replace(config, selector=Choice("fixed"))
@@ -103,10 +108,10 @@ def settings_of(spec: Spec, protocol: Protocol) -> str:
 
 
 @preserved_random_state()
-def _critic_of(recipe: Recipe) -> Critic | None:
-    """One of its family and architecture, untrained."""
+def _untrained(recipe: Recipe) -> GeneratorSource:
+    """One of its family and architecture."""
     source: GeneratorSource = registry.generators.create(recipe.family, **recipe.architecture)
-    return source.own_critic()
+    return source
 
 
 def train(spec: Spec, protocol: Protocol, cache: Path, shots: ImageSet, real: ImageSet, out: Path) -> Trained:
