@@ -20,7 +20,7 @@ from minegan_zoo.critic_choice import build_critic, choose_critic, image_of_crit
 from minegan_zoo.data import ImageSet, hold_out, load_images
 from minegan_zoo.devices import device_of
 from minegan_zoo.method import Method
-from minegan_zoo.method_choice import choose_augmentation, choose_relativistic, choose_strategy
+from minegan_zoo.method_choice import choose_augmentation, choose_per_layer, choose_relativistic, choose_strategy
 from minegan_zoo.mined_source import title_of
 from minegan_zoo.minegan import MinedGAN, Recipe
 from minegan_zoo.optimizers import check_rates
@@ -102,6 +102,7 @@ def assemble(
     tested = _load_test(config.test if test is None else test, images, before)
 
     config, strategy = choose_strategy(config, notes)
+    config = choose_per_layer(config, strategy, sources, notes)
     steps = config.steps or strategy.default_steps
     strategy.for_sources(len(sources))
     stages = strategy.stages(steps)

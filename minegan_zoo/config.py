@@ -19,6 +19,8 @@ from minegan_zoo.options import convert, describe_type, did_you_mean
 from minegan_zoo.settings import Choice, SourceChoice, Training
 
 RELATIVISTIC = "relativistic"  # the option of an objective by which fakes are scored against real images
+PER_LAYER = "per_layer"  # the option of a strategy by which a code is mined for every layer
+NEW = (RELATIVISTIC, PER_LAYER)  # older runs did not know them, and did as where they are false
 PARTS = ("strategy", "miner", "selector", "critic", "objective", "augmentation")
 REGISTRIES: Mapping[str, registry.Registry[Any]] = {
     "strategy": registry.strategies,
@@ -208,10 +210,9 @@ class RunConfig:
 
 
 def _effect(value: Any) -> Any:
-    """The same of what differs in name only: no augmentation and one that changes nothing; no word and false of what
-    older runs did not know."""
-    if isinstance(value, Choice) and value.options.get(RELATIVISTIC) is False:
-        value = Choice(value.name, {name: option for name, option in value.options.items() if name != RELATIVISTIC})
+    """The same of what differs in name only: no augmentation and one that changes nothing; NEW unsaid and false."""
+    if isinstance(value, Choice):
+        value = Choice(value.name, {name: each for name, each in value.options.items() if each or name not in NEW})
     return None if value == Choice("none") else value
 
 

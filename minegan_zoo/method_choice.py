@@ -1,4 +1,4 @@
-"""What the strategy takes where the run does not say: its miner, its augmentation, relativistic scores.
+"""What the strategy takes where the run does not say: its miner, codes, augmentation, relativistic scores.
 
 May import contracts, registry and config.
 """
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from minegan_zoo import registry
-from minegan_zoo.config import RELATIVISTIC, Choice, RunConfig
-from minegan_zoo.contracts import Critic, MineganError, Stage, Strategy
+from minegan_zoo.config import PER_LAYER, RELATIVISTIC, Choice, RunConfig
+from minegan_zoo.contracts import Critic, GeneratorSource, MineganError, Stage, Strategy
 
 FEW_IMAGES = 20
 """With fewer to train on, a critic soon knows them by heart."""
@@ -29,6 +29,22 @@ def choose_strategy(config: RunConfig, notes: list[str]) -> tuple[RunConfig, Str
             "random: the critic 'source' has learned to see"
         )
     return config, strategy
+
+
+def choose_per_layer(
+    config: RunConfig, strategy: Strategy, sources: Sequence[GeneratorSource], notes: list[str]
+) -> RunConfig:
+    """With whether a code is mined for every layer of some source: as the strategy has it, where miner and it can."""
+    options = config.strategy.options
+    known = [option.name for option in registry.strategies.info(config.strategy.name).options]
+    if PER_LAYER not in known:
+        return config
+    able = registry.miners.entry(config.miner.name).per_layer
+    taken = strategy.mines and strategy.per_layer and able and any(source.per_layer_keys for source in sources)
+    if options.get(PER_LAYER) and not taken:
+        who = "none of the sources takes" if able else f"the miner {config.miner.name!r} makes no"
+        notes.append(f"strategy.{PER_LAYER} changes nothing: {who} a code for every layer")
+    return replace(config, strategy=Choice(config.strategy.name, {**options, PER_LAYER: taken})).checked()
 
 
 def choose_augmentation(

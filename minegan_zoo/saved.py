@@ -155,7 +155,7 @@ def build_miner(recipe: Recipe, source: GeneratorSource, noise_dim: int, num_cla
 def mined_spaces(recipe: Recipe, source: GeneratorSource) -> tuple[str, ...]:
     """Which of a source's latent spaces the recipe's miner makes. Raises MineganError where it lacks one."""
     entry = registry.miners.entry(recipe.miner)
-    every_layer = tuple(source.per_layer) if recipe.per_layer and entry.per_layer else ()
+    every_layer = tuple(source.per_layer_keys) if recipe.per_layer and entry.per_layer else ()
     return key_set(source, entry.spaces or every_layer)[1]
 
 

@@ -18,7 +18,7 @@ def minegan(
     critic_lr: float = 2e-3,
     code_prior: float = 1.0,
     freeze_lower: bool = True,
-    per_layer: bool = False,
+    per_layer: bool | None = None,
     plateau: bool = False,
 ) -> Strategy:
     """Mine with frozen sources, then finetune sources and miners together.
@@ -37,7 +37,7 @@ def minegan(
     which of them fit (0: for `mine_share`, as with one); `code_prior`: the weight of the regulariser of that name;
     `freeze_lower`: while one source is finetuned without classes, its critic's lower layers stay as they are where its
     family says so (ProGAN; FreezeD, arXiv 2002.10964);
-    `per_layer`: mine a code for every layer, as `minegan-noft` does;
+    `per_layer`: mine a code for every layer, as `minegan-noft` does (such mining is not undone);
     `plateau`: end a stage (finetuning, mostly: mining is short) early when held-out images are no longer approached.
     """
     from minegan_zoo.builtin.strategies import MineGAN
@@ -52,7 +52,7 @@ def minegan(
         freeze_lower=freeze_lower,
         plateau=plateau,
         regularisers=_code_priors(code_prior),
-        per_layer=per_layer,
+        per_layer=bool(per_layer),
     )
 
 
@@ -68,7 +68,7 @@ def minegan_plus_plus(
     critic_lr: float = 2e-3,
     code_prior: float = 1.0,
     freeze_lower: bool = True,
-    per_layer: bool = False,
+    per_layer: bool | None = None,
     plateau: bool = False,
 ) -> Strategy:
     """Mine, then finetune only the share of each source's neurons that matters for the target.
@@ -87,7 +87,7 @@ def minegan_plus_plus(
         freeze_lower=freeze_lower,
         plateau=plateau,
         regularisers=_code_priors(code_prior),
-        per_layer=per_layer,
+        per_layer=bool(per_layer),
         share=share,
         probes=probes,
     )
@@ -98,7 +98,7 @@ def minegan_noft(
     miner_lr: float = 2e-3,
     critic_lr: float = 2e-3,
     code_prior: float = 1.0,
-    per_layer: bool = True,
+    per_layer: bool | None = None,
     plateau: bool = False,
 ) -> Strategy:
     """Mine only: the sources stay as they are.
@@ -110,7 +110,7 @@ def minegan_noft(
     """
     from minegan_zoo.builtin.strategies import Mining
 
-    return Mining(miner_lr, critic_lr, plateau, _code_priors(code_prior, classes=False), per_layer)
+    return Mining(miner_lr, critic_lr, plateau, _code_priors(code_prior, classes=False), per_layer is not False)
 
 
 def transfergan(*, source_lr: float = 4e-3, critic_lr: float = 2e-3, plateau: bool = False) -> Strategy:
@@ -127,7 +127,7 @@ def scratch(*, source_lr: float = 4e-3, critic_lr: float = 2e-3) -> Strategy:
     return Scratch(source_lr, critic_lr)
 
 
-def stages_(*, stages: tuple[dict[str, Any], ...] = (), mines: bool = True, per_layer: bool = False) -> Strategy:
+def stages_(*, stages: tuple[dict[str, Any], ...] = (), mines: bool = True, per_layer: bool | None = None) -> Strategy:
     """Stages as data: tables [[strategy.options.stages]] in a run's TOML.
 
     A table has `name`, `steps` or `share` (of what the stages with `steps` leave) and `train` (pattern over groups ->
@@ -139,7 +139,7 @@ def stages_(*, stages: tuple[dict[str, Any], ...] = (), mines: bool = True, per_
     from minegan_zoo import registry
     from minegan_zoo.builtin.strategies import Schedule
 
-    return Schedule(stages, mines, per_layer, lambda name, options: registry.regularisers.create(name, **options))
+    return Schedule(stages, mines, bool(per_layer), lambda name, options: registry.regularisers.create(name, **options))
 
 
 def _code_priors(weight: float, classes: bool = True) -> Callable[[], tuple[Regulariser, ...]]:

@@ -29,9 +29,18 @@ def classes(tmp_path: Path) -> Path:
     return tmp_path / "target"
 
 
-@pytest.mark.parametrize("source", ["progan.tiny", "biggan.tiny", "stylegan2.tiny"])
-def test_a_folder_a_class_gives_a_conditional_model(source: str, classes: Path, tmp_path: Path) -> None:
-    model = mz.mine(source, classes, steps=2, batch=4, out=tmp_path / "run", options=QUICK)
+@pytest.mark.parametrize(
+    ("source", "strategy"),
+    [
+        ("progan.tiny", "minegan"),
+        ("biggan.tiny", "minegan"),
+        ("stylegan2.tiny", "minegan"),
+        ("biggan.tiny", "minegan-noft"),
+        ("stylegan2.tiny", "minegan-noft"),
+    ],
+)
+def test_a_folder_a_class_gives_a_conditional_model(source: str, strategy: str, classes: Path, tmp_path: Path) -> None:
+    model = mz.mine(source, classes, strategy=strategy, steps=2, batch=4, out=tmp_path / "run", options=QUICK)
     assert model.class_names == ("bright", "dark")
     assert isinstance(model.critic, ProjectionCritic)
     loaded = mz.MinedGAN.load(tmp_path / "run" / "model")

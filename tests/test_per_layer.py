@@ -11,7 +11,8 @@ import torch
 from torch import Generator
 
 import minegan_zoo as mz
-from minegan_zoo.contracts import LatentSpace
+from minegan_zoo.config import RunConfig
+from minegan_zoo.contracts import LatentSpace, MineganError
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.saved import FACTS
 
@@ -66,6 +67,45 @@ def test_a_model_that_was_saved_before_there_was_a_choice_loads(tmp_path: Path) 
     kept = MinedGAN.load(tmp_path / "run")
     assert spaces(kept) == {"z", "class"}
     torch.testing.assert_close(kept.sample(4, seed=1), model.eval().sample(4, seed=1))
+
+
+def test_a_run_of_before_goes_on_without(tmp_path: Path) -> None:
+    """Its configuration does not name a code for every layer: the user is told, and it goes on where it is left out."""
+    mined("stylegan2.tiny", tmp_path, **{"strategy.per_layer": False})
+    record = tmp_path / "config.toml"
+    assert "per_layer = false\n" in record.read_text("utf-8")
+    record.write_text(record.read_text("utf-8").replace("per_layer = false\n", ""), "utf-8")
+    with pytest.raises(MineganError, match=r"strategy\.per_layer: None there, True here"):
+        mined("stylegan2.tiny", tmp_path)
+    mined("stylegan2.tiny", tmp_path, **{"strategy.per_layer": False})
+
+
+@pytest.mark.parametrize(
+    ("source", "miner", "told"),
+    [("progan.tiny", "mlp", "none of the sources takes"), ("stylegan2.tiny", "residual", "'residual' makes no")],
+)
+def test_a_run_records_what_became_of_it(
+    source: str, miner: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(out: str, **options: Any) -> tuple[Any, str]:
+        settings: dict[str, Any] = {"strategy": "minegan-noft", "miner": miner, "steps": 2, "batch": 4}
+        mz.mine(source, IMAGES, out=tmp_path / out, options={**OPTIONS, **options}, **settings)
+        recorded = RunConfig.read(tmp_path / out / "config.toml").strategy.options["per_layer"]
+        return recorded, " ".join(capsys.readouterr().err.split())
+
+    recorded, said = run("silent")
+    assert recorded is False and "every layer" not in said
+    recorded, said = run("asked", **{"strategy.per_layer": True})
+    assert recorded is False and "strategy.per_layer changes nothing" in said and told in said
+
+
+def test_of_several_sources_each_is_mined_as_it_can_be(tmp_path: Path) -> None:
+    sources = ["stylegan2.tiny", "biggan.tiny", "progan.tiny"]
+    settings: dict[str, Any] = {"strategy": "minegan-noft", "selector": "uniform", "steps": 4, "batch": 4}
+    model = mz.mine(sources, IMAGES, out=tmp_path / "run", options=OPTIONS, **settings)
+    codes = model.mine(model.draw(2, Generator().manual_seed(0)))
+    assert [set(code) for code in codes.values()] == [{"w+"}, {"z", "class+"}, {"z"}]
+    torch.testing.assert_close(MinedGAN.load(tmp_path / "run").sample(6, seed=1), model.eval().sample(6, seed=1))
 
 
 def test_the_miner_begins_with_the_moments_of_the_spaces_own_codes() -> None:

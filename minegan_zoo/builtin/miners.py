@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from minegan_zoo.contracts import Code, LatentSpace, MineganError, Miner
 
-RIDGE, TINY = 1e-6, 1e-12
+RIDGE = 1e-6
 """Of the mean variance, added to every one: directions without any have a factor, too."""
 
 
@@ -48,13 +48,12 @@ class MLP(nn.Module, Miner):
         self.trunk = nn.Sequential(*(module for i, o in pairwise(sizes) for module in (nn.Linear(i, o), nn.ReLU())))
         # names of latent spaces hold dots ("noise.0"), which module names may not
         self.skips = {name for name, space in latents.items() if skip and _has_start(space, noise_dim)}
-        self.behind = nn.ModuleDict()
-        self.heads = nn.ModuleList()
-        for index, (name, space) in enumerate(latents.items()):
+        self.starts, self.heads = nn.ModuleList(), nn.ModuleList()
+        for name, space in latents.items():
             head = nn.Linear(sizes[-1], math.prod(space.shape))
-            if skip and space.prior == "mapped":
-                self.behind[str(index)] = Behind(space, noise_dim)
-            if name in self.skips or str(index) in self.behind:
+            mapped = skip and space.prior == "mapped"
+            self.starts.append(GaussianStart(space, noise_dim) if mapped else nn.Identity())
+            if name in self.skips or mapped:
                 nn.init.zeros_(head.weight)
                 nn.init.zeros_(head.bias)
             self.heads.append(head)
@@ -67,28 +66,30 @@ class MLP(nn.Module, Miner):
             hidden = hidden + self.classes(labels)
         hidden = self.trunk[1:](hidden)
         code = {}
-        for index, (name, space) in enumerate(self.latents.items()):
-            flat = self.heads[index](hidden)
+        for head, start, (name, space) in zip(self.heads, self.starts, self.latents.items(), strict=True):
+            flat = head(hidden)
             if name in self.skips:
                 flat = flat + _start(u, space)
-            elif str(index) in self.behind:
-                flat = flat + self.behind[str(index)](u)
+            elif isinstance(start, GaussianStart):
+                flat = flat + start(u)
             if space.prior == "sphere":
                 flat = flat * torch.rsqrt(flat.square().mean(1, keepdim=True) + 1e-8)
             code[name] = flat.reshape(-1, *space.shape)
         return code
 
     def start_from(self, draws: Code) -> None:
-        for index, behind in self.behind.items():
-            behind.start_from(draws[list(self.latents)[int(index)]])  # type: ignore[operator]
+        for start, name in zip(self.starts, self.latents, strict=True):
+            if isinstance(start, GaussianStart):
+                start.start_from(draws[name])
 
 
-class Behind(nn.Module):
+class GaussianStart(nn.Module):
     """u -> N(m, C) with the moments of a space behind a network: m + L u, with C = L L^T (Cholesky).
 
     In W that is the Gaussianised latent space of Wulff and Torralba (2020, arXiv 2009.06529). In a space of rows (W+)
     all have L u in common, and each its mean and its scale, for truncation moves and shrinks them. Until `start_from`
-    has seen draws, m is 0 and L the identity; dimensions that u lacks add nothing.
+    has seen draws, m is 0 and L the identity. A u of fewer dimensions than the space lacks the last columns of L, and
+    what variance they add.
     """
 
     mean: Tensor  # (rows, dim)
@@ -109,7 +110,7 @@ class Behind(nn.Module):
 
     @torch.no_grad()
     def start_from(self, draws: Tensor) -> None:
-        """Draws (m, *shape); where they do not differ, all of u begins at their mean."""
+        """Draws (m, *shape); where they do not differ, every u begins at their mean."""
         rows = draws.cpu().reshape(len(draws), *self.mean.shape).unbind(1)
         means = [row.mean(0, dtype=torch.double) for row in rows]
         spread = torch.stack([(row - mean).square().mean().sqrt() for row, mean in zip(rows, means, strict=True)])
@@ -118,9 +119,11 @@ class Behind(nn.Module):
         covariance = centred.T @ centred / len(draws)
         covariance.diagonal().add_(RIDGE * covariance.diagonal().mean())
         self.mean.copy_(torch.stack(means))
-        self.gain.copy_((spread / spread[widest].clamp(min=TINY))[:, None])
         if spread[widest] > 0:
+            self.gain.copy_((spread / spread[widest])[:, None])
             self.factor.copy_(torch.linalg.cholesky(covariance)[:, : self.factor.shape[1]])
+        else:
+            self.gain.zero_()
 
 
 def _has_start(space: LatentSpace, noise_dim: int) -> bool:

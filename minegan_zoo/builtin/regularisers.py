@@ -76,6 +76,7 @@ class CodePrior(nn.Module, Regulariser):
         super().__init__()
         self.weight, self.classes = _checked(weight, "code-prior"), classes
         self.spaces: dict[tuple[int, str], str] = {}  # "" where codes are free
+        self.register_load_state_dict_pre_hook(_keep_unsaved)
 
     def prepare(self, run: Run) -> None:
         for index, source in enumerate(run.sources):
@@ -100,6 +101,12 @@ class CodePrior(nn.Module, Regulariser):
                     relative = distance / deviation.expand_as(code[0]).square().sum().clamp(min=EPS)
                     total = total + relative
         return self.weight * total
+
+
+def _keep_unsaved(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    """A run that began when its source declared fewer spaces goes on with what was measured of the others just now."""
+    for name, buffer in module.named_buffers():
+        state.setdefault(prefix + name, buffer)
 
 
 def _checked(weight: float, name: str) -> float:

@@ -101,10 +101,14 @@ def check_source_folder(entry: GeneratorEntry, family: GeneratorEntry) -> None:
     module(rebuilt).eval()
 
     fix = f"let config() hold all that the builder of {family.name} needs, and load generator and discriminator"
-    before = (source.image, dict(source.latents), source.inputs, source.num_classes)
-    after = (rebuilt.image, dict(rebuilt.latents), rebuilt.inputs, rebuilt.num_classes)
+    before, after = (
+        (each.image, dict(each.latents), each.inputs, each.per_layer_keys, each.num_classes)
+        for each in (source, rebuilt)
+    )
     if before != after:
-        raise RuleBroken(f"(image, latents, inputs, classes) was {before} and comes back as {after}", fix)
+        raise RuleBroken(
+            f"(image, latents, inputs, keys of every layer, classes) was {before} and comes back as {after}", fix
+        )
     same_images(source, rebuilt, fix)
     again = rebuilt.own_critic()
     if (critic is None) != (again is None):

@@ -12,14 +12,16 @@ from minegan_zoo.contracts import Critic, GeneratorSource, MineganError
 
 
 def check_inputs(source: GeneratorSource) -> None:
-    """`inputs` names at least one key set, together they use the declared latent spaces; `per_layer` is one of them."""
+    """Key sets in `inputs` use the declared latent spaces and no other; `per_layer_keys` is one of them, or empty."""
     used = frozenset[str]().union(*source.inputs)
     if not source.inputs or used != set(source.latents):
         observed = f"inputs use {named(used)}, latents declare {named(set(source.latents))}"
         raise RuleBroken(observed, "declare each latent space and give it in at least one key set")
-    if source.per_layer and source.per_layer not in source.inputs:
-        observed = f"per_layer is {named(source.per_layer)}, inputs are {'; '.join(map(named, source.inputs))}"
-        raise RuleBroken(observed, "name one of `inputs` as `per_layer`, or none")
+    if source.per_layer_keys and source.per_layer_keys not in source.inputs:
+        observed = (
+            f"per_layer_keys is {named(source.per_layer_keys)}, inputs are {'; '.join(map(named, source.inputs))}"
+        )
+        raise RuleBroken(observed, "name one of `inputs` as `per_layer_keys`, or none")
 
 
 def check_images(source: GeneratorSource) -> None:

@@ -30,6 +30,11 @@ KEY_SETS: tuple[Latents, ...] = (
 )
 DEFAULTS = 3
 """So many of the key sets are some source's default."""
+PER_LAYER: tuple[Latents, ...] = (
+    {"w+": LatentSpace((3, 8), "mapped")},
+    {"z": LatentSpace((8,), "normal"), "class+": LatentSpace((3, 6), "class-embedding")},
+)
+"""Key sets with a code for every layer, for miners that say that they make those."""
 
 
 def check_miner_codes(entry: MinerEntry) -> None:
@@ -158,7 +163,7 @@ def _class_counts(entry: MinerEntry, latents: Latents) -> list[int]:
 
 
 def _fitting(entry: MinerEntry) -> list[Latents]:
-    sets = KEY_SETS if entry.spaces else KEY_SETS[:DEFAULTS]
+    sets = KEY_SETS if entry.spaces else KEY_SETS[:DEFAULTS] + (PER_LAYER if entry.per_layer else ())
     fitting = [given for given in (_matches(entry, latents) for latents in sets) if given]
     if not fitting:
         observed = f"no family has latent spaces like {' and '.join(entry.spaces)}"

@@ -39,7 +39,7 @@ class MinerEntry:
 
     `spaces` are shell-style patterns over latent spaces, such as ("z", "noise.*"): the miner is used on the first key
     set of a source that has a match for each, and is given the matches. Empty: all of the source's default key set, or
-    with `per_layer` of its key set of that name, where it has one and the strategy asks for it.
+    with `per_layer` its `per_layer_keys`, where it has such and the strategy asks for them.
 
     An option `num_classes: int = 0` is filled in by a run with labels: the miner is then conditioned on them.
     """

@@ -117,7 +117,8 @@ class Strategy(ABC):
     miner: str = ""
     """The miner that it is defined with, which then takes the place of the run's; empty: the run's."""
     per_layer: bool = False
-    """Whether miners that can do so make a code for every layer of the sources that take one."""
+    """Whether miners that can do so make a code for every layer of the sources that take one. An option of that name,
+    `per_layer: bool | None = None`, is recorded as what became of it."""
     freezes_critic: bool = False
     """Whether layers of any critic stay as they begin, which is of use where they have been trained before."""
     default_steps: int = 1000

@@ -39,7 +39,7 @@ class GeneratorSource(ABC):
     latents: Mapping[str, LatentSpace]
     inputs: tuple[frozenset[str], ...]
     """The key sets that `synthesize` accepts, the default first."""
-    per_layer: frozenset[str] = frozenset()
+    per_layer_keys: frozenset[str] = frozenset()
     """The one of them with a code of its own for every layer, such as {w+}; empty where there is none. It reaches
     images that no single code makes (W+: Abdal et al., 2019, arXiv 1904.03189)."""
     num_classes: int = 0

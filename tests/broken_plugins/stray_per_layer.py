@@ -10,7 +10,7 @@ def build(weights):
     from sound_source import SoundSource, sound
 
     class Broken(SoundSource):
-        per_layer = frozenset({"w+"})
+        per_layer_keys = frozenset({"w+"})
 
     return sound(weights, Broken)
 

@@ -50,10 +50,10 @@ class BigGAN(nn.Module, GeneratorSource):
             scale=truncation,
         )
         self.inputs = (frozenset({"z", "class"}), frozenset({"z", "class+"}))
-        self.per_layer = self.inputs[1]
+        self.per_layer_keys = self.inputs[1]
         if not plan.num_classes:
             self.latents = {"z": self.latents["z"]}
-            self.inputs, self.per_layer = (frozenset({"z"}),), frozenset()
+            self.inputs, self.per_layer_keys = (frozenset({"z"}),), frozenset()
 
         first = plan.blocks[0].inputs
         self.shared = Table(plan.classes, plan.shared_dim, "none", plan.sn_eps) if plan.shared_dim else None
@@ -96,7 +96,7 @@ class BigGAN(nn.Module, GeneratorSource):
 
     def _shaped(self, codes: Tensor, key: str) -> Tensor:
         """Class codes (n, d) as the space `key` has them."""
-        return codes if key == "class" else codes[:, None].expand(-1, self.plan.conditioned, -1)
+        return codes if key == "class" else codes[:, None].repeat(1, self.plan.conditioned, 1)
 
     def _noise(self, n: int, rng: Generator) -> Tensor:
         shape = (n, self.plan.dim_z)
@@ -150,10 +150,13 @@ class BigGAN(nn.Module, GeneratorSource):
 
     def _conditions(self, z: Tensor, label: Tensor) -> tuple[Tensor, list[Tensor]]:
         """What the first layer and what each block sees, from a label (n, d) or one for each of them (n, rows, d)."""
-        labels = label.unbind(1) if label.ndim == 3 else (label,) * self.plan.conditioned
+        rows = self.plan.conditioned
         if self.plan.deep:
-            start, *both = [torch.cat([z, one] if self.plan.hub_order else [one, z], dim=1) for one in labels]
-            return start, both
+            labels = label.unbind(1) if label.ndim == 3 else (label,)
+            seen = [torch.cat([z, one] if self.plan.hub_order else [one, z], dim=1) for one in labels]
+            start, *conditions = seen if label.ndim == 3 else seen * rows
+            return start, conditions
+        labels = label.unbind(1) if label.ndim == 3 else (label,) * rows
         if not self.plan.hier:
             return z, list(labels)
         start, *chunks = torch.split(z, self.plan.chunk, dim=1)

@@ -34,9 +34,9 @@ def test_a_class_in_every_row_is_that_class(network: str) -> None:
     rows, dim = source.latents["class+"].shape
     code = draw(source, 3, source.inputs[0])
     every = {"z": code["z"], "class+": code["class"][:, None].expand(3, rows, dim)}
-    assert set(every) == source.per_layer and dim == source.latents["class"].shape[0]
+    assert set(every) == source.per_layer_keys and dim == source.latents["class"].shape[0]
     torch.testing.assert_close(source.synthesize(every), source.synthesize(code))
-    drawn = draw(source, 3, source.per_layer)
+    drawn = draw(source, 3, source.per_layer_keys)
     torch.testing.assert_close(drawn["class+"], every["class+"])
     torch.testing.assert_close(drawn["z"], code["z"])
 
@@ -49,7 +49,7 @@ def test_every_row_of_the_classes_is_one_blocks_own(network: str, first: int) ->
     made: list[torch.Tensor] = []
     for layers in blocks:
         layers[-1].register_forward_hook(lambda _module, _inputs, features: made.append(features))
-    code = draw(source, 1, source.per_layer)
+    code = draw(source, 1, source.per_layer_keys)
     rows = source.latents["class+"].shape[0]
     assert rows == first + len(blocks)
     for row in range(rows):
@@ -65,7 +65,9 @@ def test_every_row_of_the_classes_is_one_blocks_own(network: str, first: int) ->
 
 def test_without_classes_there_is_none() -> None:
     source = generators.create("biggan", None, **{**SMALL, "num_classes": 0})
-    assert source.per_layer == frozenset() and source.inputs == (frozenset({"z"}),) and set(source.latents) == {"z"}
+    assert (
+        source.per_layer_keys == frozenset() and source.inputs == (frozenset({"z"}),) and set(source.latents) == {"z"}
+    )
 
 
 def test_its_shape_is_told() -> None:

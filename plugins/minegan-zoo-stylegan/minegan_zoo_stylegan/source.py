@@ -79,7 +79,8 @@ class StyleSource(nn.Module, GeneratorSource):
         self._noise_keys = [f"noise.{k}" for k in range(len(synthesis.noise_sizes))]
         bases = (frozenset({"z", "class"} if self.num_classes else {"z"}), frozenset({"w"}), frozenset({"w+"}))
         noisy = tuple(base | set(self._noise_keys) for base in bases) if self._noise_keys else ()
-        self.inputs, self.per_layer = bases + noisy, bases[-1]
+        self.inputs = bases + noisy
+        self.per_layer_keys = bases[-1]
 
     @staticmethod
     def _latents(mapping: MappingConfig, synthesis: Synthesis) -> dict[str, LatentSpace]:
