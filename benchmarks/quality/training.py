@@ -13,12 +13,12 @@ from minegan_zoo import registry
 from minegan_zoo.assembly import Assembly, assemble
 from minegan_zoo.batches import TargetBatches
 from minegan_zoo.checkpoint import preserved_random_state
-from minegan_zoo.config import RELATIVISTIC, Choice, RunConfig
+from minegan_zoo.config import PER_LAYER, RELATIVISTIC, Choice, RunConfig
 from minegan_zoo.contracts import GeneratorSource
 from minegan_zoo.data import ImageSet, count_held_out
 from minegan_zoo.extractors import load_extractor
 from minegan_zoo.gallery import Gallery
-from minegan_zoo.method_choice import choose_relativistic
+from minegan_zoo.method_choice import choose_per_layer, choose_relativistic
 from minegan_zoo.metrics import METRICS, Evidence
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.pixels import to_uint8
@@ -82,8 +82,9 @@ def settings_of(spec: Spec, protocol: Protocol) -> str:
     strategy = registry.strategies.create(config.strategy.name, **config.strategy.options)
     strategy.for_sources(len(spec.sources))
     images = spec.shots - count_held_out(spec.shots, config.training.hold_out)
-    sources = [_untrained(protocol.recipes[name]) for name in spec.sources]
-    critic = sources[0].own_critic() if config.critic.name == "source" else None
+    sources = [_untrained(protocol.recipes[name]) for name in spec.sources if strategy.mines]
+    config = choose_per_layer(config, strategy, sources, [])
+    critic = _untrained(protocol.recipes[spec.sources[0]]).own_critic() if config.critic.name == "source" else None
     if critic is not None:
         config = choose_relativistic(config, images, strategy, critic, [])
     if not config.objective.options.get(RELATIVISTIC):  # rows are older than the option
@@ -97,9 +98,8 @@ def settings_of(spec: Spec, protocol: Protocol) -> str:
     options = dict(config.strategy.options)
     if options.get("freeze_lower"):  # its default; rows are older than it
         del options["freeze_lower"]
-    takes = registry.miners.entry(config.miner.name).per_layer and any(source.per_layer for source in sources)
-    if not (options.get("per_layer") and takes):  # rows are older than it
-        options.pop("per_layer", None)
+    if not options.get(PER_LAYER):  # rows are older than it
+        options.pop(PER_LAYER, None)
     if len(config.sources) == 1:
         options.pop("select_steps", None)
         config = dataclasses.replace(config, selector=Choice("fixed"))
