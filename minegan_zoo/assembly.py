@@ -102,19 +102,19 @@ def assemble(
     tested = _load_test(config.test if test is None else test, images, before)
 
     config, strategy = choose_strategy(config, notes)
-    config = choose_per_layer(config, strategy, sources, notes)
     steps = config.steps or strategy.default_steps
     strategy.for_sources(len(sources))
     stages = strategy.stages(steps)
     notes += strategy.notes(steps)
     config, images = _settle_labels(config, images, strategy, notes)
     images, held_out = hold_out(images, config.training.hold_out, config.seed)
+    config, per_layer = choose_per_layer(config, len(images), strategy, sources, notes)
     config = choose_augmentation(config, len(images), strategy, stages, notes)
     if held_out is None and any(stage.until for stage in stages):
         notes.append("no target image is held out, so no rule can end a stage: each takes all of its steps")
     for stage in stages:  # a later stage's too: nobody is to mine for hours and then be told
         check_rates(stage, stage.train)
-    model, critic = _build_model(config, images, sources, adopted, strategy)
+    model, critic = _build_model(config, images, sources, adopted, strategy, per_layer)
     if type(strategy).prepare is Strategy.prepare:  # else parts may come that patterns name
         for stage in stages:
             groups = named_groups(sources, model.miners, critic, stage)
@@ -165,7 +165,12 @@ def _load_test(real: Any, images: ImageSet, before: frozenset[str]) -> ImageSet 
 
 
 def _build_model(
-    config: RunConfig, images: ImageSet, sources: Sequence[GeneratorSource], adopted: int | None, strategy: Strategy
+    config: RunConfig,
+    images: ImageSet,
+    sources: Sequence[GeneratorSource],
+    adopted: int | None,
+    strategy: Strategy,
+    per_layer: bool,
 ) -> tuple[MinedGAN, Critic]:
     """Critic, miners and selector, new; the model has them and the sources.
 
@@ -190,7 +195,7 @@ def _build_model(
         strategy=config.strategy.name,
         target=images.origin,
         choose=config.choose,
-        per_layer=strategy.per_layer,
+        per_layer=per_layer,
     )
     miners = [build_miner(recipe, source, noise_dim, num_classes) for source in sources] if strategy.mines else []
     for miner, source in zip(miners, sources, strict=False):

@@ -32,19 +32,22 @@ def choose_strategy(config: RunConfig, notes: list[str]) -> tuple[RunConfig, Str
 
 
 def choose_per_layer(
-    config: RunConfig, strategy: Strategy, sources: Sequence[GeneratorSource], notes: list[str]
-) -> RunConfig:
-    """With whether a code is mined for every layer of some source: as the strategy has it, where miner and it can."""
+    config: RunConfig, images: int, strategy: Strategy, sources: Sequence[GeneratorSource], notes: list[str]
+) -> tuple[RunConfig, bool]:
+    """Whether a code is mined for every layer of some source, as the strategy has it where miner and source can.
+
+    The configuration comes with it, where its strategy has the option.
+    """
     options = config.strategy.options
-    known = [option.name for option in registry.strategies.info(config.strategy.name).options]
-    if PER_LAYER not in known:
-        return config
     able = registry.miners.entry(config.miner.name).per_layer
-    taken = strategy.mines and strategy.per_layer and able and any(source.per_layer_keys for source in sources)
+    wanted = strategy.mines and strategy.per_layer(images)
+    taken = wanted and able and any(source.per_layer_keys for source in sources)
+    if PER_LAYER not in [option.name for option in registry.strategies.info(config.strategy.name).options]:
+        return config, taken
     if options.get(PER_LAYER) and not taken:
         who = "none of the sources takes" if able else f"the miner {config.miner.name!r} makes no"
         notes.append(f"strategy.{PER_LAYER} changes nothing: {who} a code for every layer")
-    return replace(config, strategy=Choice(config.strategy.name, {**options, PER_LAYER: taken})).checked()
+    return replace(config, strategy=Choice(config.strategy.name, {**options, PER_LAYER: taken})).checked(), taken
 
 
 def choose_augmentation(

@@ -52,7 +52,7 @@ def minegan(
         freeze_lower=freeze_lower,
         plateau=plateau,
         regularisers=_code_priors(code_prior),
-        per_layer=bool(per_layer),
+        codes_per_layer=per_layer,
     )
 
 
@@ -87,7 +87,7 @@ def minegan_plus_plus(
         freeze_lower=freeze_lower,
         plateau=plateau,
         regularisers=_code_priors(code_prior),
-        per_layer=bool(per_layer),
+        codes_per_layer=per_layer,
         share=share,
         probes=probes,
     )
@@ -105,12 +105,12 @@ def minegan_noft(
 
     `code_prior`: the weight of the regulariser of that name, here without class embeddings, for a source that stays as
     it is must be steered to the target's classes; `per_layer`: mine a code for every layer where the source takes such
-    and the miner is `mlp` (a w for each of a StyleGAN's, a class embedding for each block of a BigGAN); `plateau`, and
-    how fakes are scored, as in `minegan`.
+    and the miner is `mlp` (a w for each of a StyleGAN's, a class embedding for each block of a BigGAN; unless it is
+    said, of 20 training images or more); `plateau`, and how fakes are scored, as in `minegan`.
     """
     from minegan_zoo.builtin.strategies import Mining
 
-    return Mining(miner_lr, critic_lr, plateau, _code_priors(code_prior, classes=False), per_layer is not False)
+    return Mining(miner_lr, critic_lr, plateau, _code_priors(code_prior, classes=False), per_layer)
 
 
 def transfergan(*, source_lr: float = 4e-3, critic_lr: float = 2e-3, plateau: bool = False) -> Strategy:

@@ -45,6 +45,15 @@ def test_who_mines_a_code_for_every_layer(source: str, expected: set[str], strat
     torch.testing.assert_close(kept.sample(4, seed=1), model.eval().sample(4, seed=1))
 
 
+def test_of_few_images_one_code_is_mined_unless_it_is_asked_for(tmp_path: Path) -> None:
+    """24 are a folder whose critic sees 19, for five are held out; of 25 it sees 20."""
+    settings: dict[str, Any] = {"strategy": "minegan-noft", "steps": 2, "batch": 4}
+    few = mz.mine("stylegan2.tiny", IMAGES[:24], options=OPTIONS, out=tmp_path / "few", **settings)
+    enough = mz.mine("stylegan2.tiny", IMAGES, options=OPTIONS, out=tmp_path / "enough", **settings)
+    asked = mz.mine("stylegan2.tiny", IMAGES[:24], options={**OPTIONS, "strategy.per_layer": True}, **settings)
+    assert [spaces(model) for model in (few, enough, asked)] == [{"z"}, {"w+"}, {"w+"}]
+
+
 @pytest.mark.parametrize(("source", "expected"), [("stylegan2.tiny", {"z"}), ("biggan.tiny", {"z", "class"})])
 def test_a_run_may_keep_to_one_code(source: str, expected: set[str], tmp_path: Path) -> None:
     assert spaces(mined(source, tmp_path / "run", **{"strategy.per_layer": False})) == expected

@@ -47,10 +47,11 @@ def test_a_row_of_ten_images_is_of_the_strategys_own_augmentation() -> None:
 
 
 def test_a_row_is_of_the_codes_that_its_strategy_mines() -> None:
-    def per_layer(task: str, method: str) -> bool:
-        return "per_layer" in settings_of(Spec(task, method, 100, 0, 400), FULL)
+    def per_layer(task: str, method: str, shots: int = 100) -> bool:
+        return "per_layer" in settings_of(Spec(task, method, shots, 0, 400), FULL)
 
     assert per_layer("fashion-on", "minegan-noft") and per_layer("fashion-two", "minegan-noft")
+    assert not per_layer("fashion-on", "minegan-noft", 10)
     assert not per_layer("digits-on", "minegan-noft") and not per_layer("fashion-on", "minegan")
     assert not per_layer("fashion-on", "transfergan") and not per_layer("fashion-off", "minegan-paper")
 

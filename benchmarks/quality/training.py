@@ -83,7 +83,7 @@ def settings_of(spec: Spec, protocol: Protocol) -> str:
     strategy.for_sources(len(spec.sources))
     images = spec.shots - count_held_out(spec.shots, config.training.hold_out)
     sources = [_untrained(protocol.recipes[name]) for name in spec.sources if strategy.mines]
-    config = choose_per_layer(config, strategy, sources, [])
+    config, _ = choose_per_layer(config, images, strategy, sources, [])
     critic = _untrained(protocol.recipes[spec.sources[0]]).own_critic() if config.critic.name == "source" else None
     if critic is not None:
         config = choose_relativistic(config, images, strategy, critic, [])

@@ -116,9 +116,6 @@ class Strategy(ABC):
     """False: no miners, codes come from each source's prior."""
     miner: str = ""
     """The miner that it is defined with, which then takes the place of the run's; empty: the run's."""
-    per_layer: bool = False
-    """Whether miners that can do so make a code for every layer of the sources that take one. An option of that name,
-    `per_layer: bool | None = None`, is recorded as what became of it."""
     freezes_critic: bool = False
     """Whether layers of any critic stay as they begin, which is of use where they have been trained before."""
     default_steps: int = 1000
@@ -140,6 +137,14 @@ class Strategy(ABC):
         `images`: how many are trained on, after some were held out.
         """
         return ""
+
+    def per_layer(self, images: int) -> bool:
+        """Whether miners that can do so make a code for every layer of the sources that take one.
+
+        An option of that name, `per_layer: bool | None = None`, is recorded as what became of it; `images` as in
+        `augmentation`.
+        """
+        return False
 
     def relativistic(self, critic: Critic, images: int) -> bool:
         """Whether fakes are scored against real images where the run leaves that open.

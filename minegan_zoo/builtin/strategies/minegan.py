@@ -20,7 +20,8 @@ LEAST_TIMES, MOST_TIMES = 1 / 3, 2.0
 ALONE_TIMES = 2.0
 """How much faster a source learns whose mining was undone, for it has all the way to go; never above `MOST_TIMES`."""
 FEW_IMAGES = 20
-"""With fewer training images than this, what the critic sees is shifted, and fakes are scored by themselves."""
+"""With fewer training images than this, what the critic sees is shifted, fakes are scored by themselves, and a code is
+mined for all layers at once."""
 UNDO_ABOVE = 0.9
 """What mining must leave at most of the distance to the target."""
 
@@ -53,7 +54,8 @@ class MineGAN(Strategy):
     """Whether one source's critic keeps its `lower_groups` while that is finetuned."""
     plateau: bool
     regularisers: Regularisers
-    per_layer: bool = field()  # without the default that it would inherit
+    codes_per_layer: bool | None
+    """Whether miners make a code for every layer; None: as `per_layer` has it."""
     several: bool = field(default=False, init=False)
     rate: float | None = field(default=None, init=False)
     """Of the sources in this run; None before they are finetuned."""
@@ -81,6 +83,9 @@ class MineGAN(Strategy):
 
     def augmentation(self, images: int) -> str:
         return "translation" if images < FEW_IMAGES else ""
+
+    def per_layer(self, images: int) -> bool:
+        return bool(self.codes_per_layer)
 
     def relativistic(self, critic: Critic, images: int) -> bool:
         return _suits_relativistic(critic, images, self.several)
@@ -129,18 +134,25 @@ def _suits_relativistic(critic: Critic, images: int, several: bool) -> bool:
 class Mining(Strategy):
     """MineGAN without finetuning ("w/o FT" in the paper): the sources stay as they are.
 
-    This project's own: as in `MineGAN`, one source's critic may score fakes against real images.
+    This project's own: a code is mined for every layer of a source that takes such, for several make what it has not
+    seen, where one cannot (W+: Abdal et al., 2019, arXiv 1904.03189; docs/defaults.md); and as in `MineGAN`, one
+    source's critic may score fakes against real images.
     """
 
     miner_lr: float
     critic_lr: float
     plateau: bool
     regularisers: Regularisers
-    per_layer: bool = field()  # without the default that it would inherit
+    codes_per_layer: bool | None
+    """Whether miners make a code for every layer; None: as `per_layer` has it."""
     several: bool = field(default=False, init=False)
 
     def for_sources(self, count: int) -> None:
         self.several = count > 1
+
+    def per_layer(self, images: int) -> bool:
+        """With few images such codes are as near to them as copies are (docs/defaults.md)."""
+        return images >= FEW_IMAGES if self.codes_per_layer is None else self.codes_per_layer
 
     def relativistic(self, critic: Critic, images: int) -> bool:
         return _suits_relativistic(critic, images, self.several)

@@ -25,9 +25,9 @@ class Planned:
 class Schedule(Strategy):
     """Stages from tables: with `steps`, or with a `share` of the run's steps that those with `steps` leave."""
 
-    def __init__(self, tables: Sequence[Mapping[str, Any]], mines: bool, per_layer: bool, build: Build) -> None:
+    def __init__(self, tables: Sequence[Mapping[str, Any]], mines: bool, codes_per_layer: bool, build: Build) -> None:
         """Raises MineganError, naming stage and key, for whatever is wrong with a table."""
-        self.mines, self.per_layer = mines, per_layer
+        self.mines, self.codes_per_layer = mines, codes_per_layer
         if not tables:
             raise MineganError("the strategy 'stages' has no stages: write each as a table [[strategy.options.stages]]")
         self.planned = [_Table(f"stage {number}", table).planned(build) for number, table in enumerate(tables, 1)]
@@ -43,6 +43,9 @@ class Schedule(Strategy):
         self.fixed = {planned.stage.name: planned.stage.steps for planned in self.planned if not planned.share}
         if not shares:
             self.default_steps = sum(self.fixed.values())
+
+    def per_layer(self, images: int) -> bool:
+        return self.codes_per_layer
 
     def stages(self, steps: int) -> tuple[Stage, ...]:
         """Raises MineganError where `steps` is not what the stages' own steps ask for."""
