@@ -48,7 +48,8 @@ def mlp(
 ) -> Miner:
     """The paper's miner: fully connected layers with a head per latent space.
 
-    `skip`: u is added to what they make, so that mining begins with the source's own samples; False in the paper.
+    `skip`: u is added to what they make, so that mining begins with the source's own samples (in W+ with codes of their
+    mean and covariance; class embeddings begin anywhere); False in the paper.
     """
     from minegan_zoo.builtin.miners import MLP
 

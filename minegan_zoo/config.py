@@ -16,11 +16,8 @@ from typing import Any, Literal
 from minegan_zoo import registry
 from minegan_zoo.contracts import MineganError
 from minegan_zoo.options import convert, describe_type, did_you_mean
-from minegan_zoo.settings import Choice, SourceChoice, Training
+from minegan_zoo.settings import NEW, Choice, SourceChoice, Training
 
-RELATIVISTIC = "relativistic"  # the option of an objective by which fakes are scored against real images
-PER_LAYER = "per_layer"  # the option of a strategy by which a code is mined for every layer
-NEW = (RELATIVISTIC, PER_LAYER)  # older runs did not know them, and did as where they are false
 PARTS = ("strategy", "miner", "selector", "critic", "objective", "augmentation")
 REGISTRIES: Mapping[str, registry.Registry[Any]] = {
     "strategy": registry.strategies,
@@ -156,8 +153,9 @@ class RunConfig:
             part = name.partition(".")[2]
             here, there = (vars(run.training)[part] if part else vars(run)[name] for run in (self, other))
             if isinstance(here, Choice) and isinstance(there, Choice) and here.name == there.name:
-                own, others = here.options, there.options
+                own, others = (_effect(each).options for each in (here, there))
                 options = [key for key in {**own, **others} if own.get(key) != others.get(key)]
+                own, others = here.options, there.options
                 found += [f"{name}.{key}: {others.get(key)} there, {own.get(key)} here" for key in options]
             else:
                 found.append(f"{name}: {_shown(there)} there, {_shown(here)} here")

@@ -1,6 +1,6 @@
 """What the strategy takes where the run does not say: its miner, codes, augmentation, relativistic scores.
 
-May import contracts, registry and config.
+May import contracts, registry, settings and config.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from minegan_zoo import registry
-from minegan_zoo.config import PER_LAYER, RELATIVISTIC, Choice, RunConfig
+from minegan_zoo.config import Choice, RunConfig
 from minegan_zoo.contracts import Critic, GeneratorSource, MineganError, Stage, Strategy
+from minegan_zoo.settings import PER_LAYER, RELATIVISTIC
 
 FEW_IMAGES = 20
 """With fewer to train on, a critic soon knows them by heart."""
@@ -39,14 +40,21 @@ def choose_per_layer(
     The configuration comes with it, where its strategy has the option.
     """
     options = config.strategy.options
-    able = registry.miners.entry(config.miner.name).per_layer
+    entry = registry.miners.entry(config.miner.name)
+    able = entry.per_layer and not entry.spaces
     wanted = strategy.mines and strategy.per_layer(images)
-    taken = wanted and able and any(source.per_layer_keys for source in sources)
+    spaces = sorted({", ".join(sorted(source.per_layer_keys)) for source in sources if source.per_layer_keys})
+    taken = wanted and able and bool(spaces)
+    if taken:
+        notes.append(
+            f"{config.strategy.name} mines a code for every layer where a source takes one: {' or '.join(spaces)} "
+            f"(--set strategy.{PER_LAYER}=false: one for all layers)"
+        )
     if PER_LAYER not in [option.name for option in registry.strategies.info(config.strategy.name).options]:
         return config, taken
     if options.get(PER_LAYER) and not taken:
-        who = "none of the sources takes" if able else f"the miner {config.miner.name!r} makes no"
-        notes.append(f"strategy.{PER_LAYER} changes nothing: {who} a code for every layer")
+        why = "no source takes a code for every layer" if able else f"the miner {config.miner.name!r} does not go by it"
+        notes.append(f"strategy.{PER_LAYER} changes nothing: {why if wanted else 'nothing is mined'}")
     return replace(config, strategy=Choice(config.strategy.name, {**options, PER_LAYER: taken})).checked(), taken
 
 

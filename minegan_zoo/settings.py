@@ -9,6 +9,10 @@ from typing import Any, Literal
 
 from minegan_zoo.contracts import MineganError
 
+RELATIVISTIC = "relativistic"  # the option of an objective by which fakes are scored against real images
+PER_LAYER = "per_layer"  # that of a strategy by which a code is mined for every layer
+NEW = (RELATIVISTIC, PER_LAYER)  # older runs did not know them, and did as where they are false
+
 
 @dataclass(frozen=True)
 class Choice:

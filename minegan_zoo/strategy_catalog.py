@@ -105,8 +105,8 @@ def minegan_noft(
 
     `code_prior`: the weight of the regulariser of that name, here without class embeddings, for a source that stays as
     it is must be steered to the target's classes; `per_layer`: mine a code for every layer where the source takes such
-    and the miner is `mlp` (a w for each of a StyleGAN's, a class embedding for each block of a BigGAN; unless it is
-    said, of 20 training images or more); `plateau`, and how fakes are scored, as in `minegan`.
+    and the miner is `mlp`: a w for each of a StyleGAN's, a class embedding for each block of a BigGAN (left open, with
+    20 training images or more, a folder of 25); `plateau`, and how fakes are scored, as in `minegan`.
     """
     from minegan_zoo.builtin.strategies import Mining
 
@@ -134,7 +134,7 @@ def stages_(*, stages: tuple[dict[str, Any], ...] = (), mines: bool = True, per_
     learning rate); it may have `until` (`every`, `patience`), `regularisers` and `critic_regularisers` (tables of
     a `name` and its options), `adversarial`, `select`, `batch_stats` and `undo_above` (of the distance to the target,
     what a lone source's mining may leave: else miner and critic are put back, and the miner stays there). `per_layer`
-    as in `minegan-noft`.
+    as in `minegan`.
     """
     from minegan_zoo import registry
     from minegan_zoo.builtin.strategies import Schedule

@@ -40,7 +40,11 @@ def classes(tmp_path: Path) -> Path:
     ],
 )
 def test_a_folder_a_class_gives_a_conditional_model(source: str, strategy: str, classes: Path, tmp_path: Path) -> None:
-    model = mz.mine(source, classes, strategy=strategy, steps=2, batch=4, out=tmp_path / "run", options=QUICK)
+    every_layer = {"biggan.tiny": {"z", "class+"}, "stylegan2.tiny": {"w+"}}
+    options = {**QUICK, "strategy.per_layer": True} if strategy == "minegan-noft" else QUICK
+    model = mz.mine(source, classes, strategy=strategy, steps=2, batch=4, out=tmp_path / "run", options=options)
+    if strategy == "minegan-noft":
+        assert set(model.mine(model.draw(1, torch.Generator()))[0]) == every_layer[source]
     assert model.class_names == ("bright", "dark")
     assert isinstance(model.critic, ProjectionCritic)
     loaded = mz.MinedGAN.load(tmp_path / "run" / "model")

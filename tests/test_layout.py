@@ -71,7 +71,7 @@ IMPORTS = {
     "nearest_source": "contracts sources data neighbours modes pixels samplers extractors",
     "devices": "contracts",
     "critic_choice": "contracts registry sources adoption config data devices nearest_source",
-    "method_choice": "contracts registry config",
+    "method_choice": "contracts registry settings config",
     "assembly": (
         "contracts registry method sources config data devices minegan mined_source critic_choice method_choice "
         "optimizers saved"

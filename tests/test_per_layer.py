@@ -89,9 +89,25 @@ def test_a_run_of_before_goes_on_without(tmp_path: Path) -> None:
     mined("stylegan2.tiny", tmp_path, **{"strategy.per_layer": False})
 
 
+def test_an_older_run_is_told_what_differs_and_no_more(tmp_path: Path) -> None:
+    mined("stylegan2.tiny", tmp_path, **{"strategy.per_layer": False})
+    record = tmp_path / "config.toml"
+    record.write_text(record.read_text("utf-8").replace("per_layer = false\n", ""), "utf-8")
+    with pytest.raises(MineganError, match=r"other settings \(strategy\.miner_lr: 0\.002 there, 0\.001 here\)"):
+        mined("stylegan2.tiny", tmp_path, **{"strategy.per_layer": False, "strategy.miner_lr": 1e-3})
+
+
+def test_where_nothing_is_mined_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stage = {"name": "finetune", "steps": 2, "train": {"critic": 1e-3, "sources": 1e-3}}
+    settings: dict[str, Any] = {"strategy.mines": False, "strategy.per_layer": True, "strategy.stages": [stage]}
+    options = {"fid_samples": 0, "watch_every": 0, **settings}
+    mz.mine("stylegan2.tiny", IMAGES, strategy="stages", steps=2, batch=4, out=tmp_path / "run", options=options)
+    assert "strategy.per_layer changes nothing: nothing is mined" in " ".join(capsys.readouterr().err.split())
+
+
 @pytest.mark.parametrize(
     ("source", "miner", "told"),
-    [("progan.tiny", "mlp", "none of the sources takes"), ("stylegan2.tiny", "residual", "'residual' makes no")],
+    [("progan.tiny", "mlp", "no source takes"), ("stylegan2.tiny", "residual", "'residual' does not go by it")],
 )
 def test_a_run_records_what_became_of_it(
     source: str, miner: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -104,14 +120,17 @@ def test_a_run_records_what_became_of_it(
 
     recorded, said = run("silent")
     assert recorded is False and "every layer" not in said
+    assert "changes nothing" not in said
     recorded, said = run("asked", **{"strategy.per_layer": True})
     assert recorded is False and "strategy.per_layer changes nothing" in said and told in said
 
 
-def test_of_several_sources_each_is_mined_as_it_can_be(tmp_path: Path) -> None:
+def test_of_several_sources_each_is_mined_as_it_can_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which is said."""
     sources = ["stylegan2.tiny", "biggan.tiny", "progan.tiny"]
     settings: dict[str, Any] = {"strategy": "minegan-noft", "selector": "uniform", "steps": 4, "batch": 4}
     model = mz.mine(sources, IMAGES, out=tmp_path / "run", options=OPTIONS, **settings)
+    assert "where a source takes one: class+, z or w+ (--set" in " ".join(capsys.readouterr().err.split())
     codes = model.mine(model.draw(2, Generator().manual_seed(0)))
     assert [set(code) for code in codes.values()] == [{"w+"}, {"z", "class+"}, {"z"}]
     torch.testing.assert_close(MinedGAN.load(tmp_path / "run").sample(6, seed=1), model.eval().sample(6, seed=1))

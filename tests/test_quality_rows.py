@@ -53,7 +53,6 @@ def test_a_row_is_of_the_codes_that_its_strategy_mines() -> None:
     assert per_layer("fashion-on", "minegan-noft") and per_layer("fashion-two", "minegan-noft")
     assert not per_layer("fashion-on", "minegan-noft", 10)
     assert not per_layer("digits-on", "minegan-noft") and not per_layer("fashion-on", "minegan")
-    assert not per_layer("fashion-on", "transfergan") and not per_layer("fashion-off", "minegan-paper")
 
 
 def test_a_row_is_of_the_scores_that_its_strategy_takes() -> None:

@@ -56,6 +56,9 @@ def test_a_run_of_when_its_source_had_fewer_spaces_goes_on() -> None:
     new.load_state_dict(saved)
     for name, value in new.state_dict().items():
         torch.testing.assert_close(value, old.state_dict()[name] + (name in saved))
+    del saved["mean_0_class"]
+    with pytest.raises(RuntimeError, match="mean_0_class"):
+        new.load_state_dict(saved)
 
 
 # L2-SP

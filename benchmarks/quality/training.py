@@ -13,7 +13,7 @@ from minegan_zoo import registry
 from minegan_zoo.assembly import Assembly, assemble
 from minegan_zoo.batches import TargetBatches
 from minegan_zoo.checkpoint import preserved_random_state
-from minegan_zoo.config import PER_LAYER, RELATIVISTIC, Choice, RunConfig
+from minegan_zoo.config import Choice, RunConfig
 from minegan_zoo.contracts import GeneratorSource
 from minegan_zoo.data import ImageSet, count_held_out
 from minegan_zoo.extractors import load_extractor
@@ -25,6 +25,7 @@ from minegan_zoo.pixels import to_uint8
 from minegan_zoo.processes import Processes
 from minegan_zoo.recorder import Recorder, read_events
 from minegan_zoo.run_folder import IN_PYTHON
+from minegan_zoo.settings import PER_LAYER, RELATIVISTIC
 from minegan_zoo.stopping import StopRequest
 from minegan_zoo.trainer import Trainer
 from minegan_zoo.watch import Watch
@@ -82,9 +83,9 @@ def settings_of(spec: Spec, protocol: Protocol) -> str:
     strategy = registry.strategies.create(config.strategy.name, **config.strategy.options)
     strategy.for_sources(len(spec.sources))
     images = spec.shots - count_held_out(spec.shots, config.training.hold_out)
-    sources = [_untrained(protocol.recipes[name]) for name in spec.sources if strategy.mines]
+    sources = [_untrained(protocol.recipes[name]) for name in spec.sources[: None if strategy.mines else 1]]
     config, _ = choose_per_layer(config, images, strategy, sources, [])
-    critic = _untrained(protocol.recipes[spec.sources[0]]).own_critic() if config.critic.name == "source" else None
+    critic = sources[0].own_critic() if config.critic.name == "source" else None
     if critic is not None:
         config = choose_relativistic(config, images, strategy, critic, [])
     if not config.objective.options.get(RELATIVISTIC):  # rows are older than the option

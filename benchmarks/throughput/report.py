@@ -43,8 +43,7 @@ It draws and scores anew for the miners; ours learn on the noise, and by the sco
 neutral in quality: on validation images of two targets of three sources each, two seeds (`minegan-noft`, `max`, 200
 updates, measured once as rows of the quality benchmark are), the means of FID, KID, precision and recall were 15.2,
 2.01, 0.52, 0.25 with reuse and 15.6, 2.06, 0.52, 0.27 without. Families: batch 8, usual widths, random weights;
-StyleGAN3, half a minute a step on two cores, on a GPU only. Mining makes a code for every layer where a family takes
-such; in rows of commit 16fd2d3 it made one.
+StyleGAN3, half a minute a step on two cores, on a GPU only.
 """
 NOTES = {
     "peers": PEERS,

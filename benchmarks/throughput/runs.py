@@ -99,12 +99,13 @@ def run(
 def options(strategy: str, selector: str = "", training: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Of a run that is timed: what looks at the model is off, unless `training` sets it.
 
-    So are the regulariser of `minegan-noft`, which the bare arithmetic lacks, and most draws that settle a selector.
+    So are the regulariser of `minegan-noft` and its codes for every layer, which the bare arithmetic lacks, and most
+    draws that settle a selector.
     """
     settings = {"fid_samples": 0, "watch_every": 0} | dict(training or {})
     found: dict[str, Any] = {f"training.{name}": value for name, value in settings.items()}
     if strategy == "minegan-noft":
-        found["strategy.code_prior"] = 0.0
+        found |= {"strategy.code_prior": 0.0, "strategy.per_layer": False}
     if selector in ("max", "softmax", "candidates"):
         found["selector.draws"] = 32
     return found

@@ -105,8 +105,10 @@ class CodePrior(nn.Module, Regulariser):
 
 def _keep_unsaved(module: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
     """A run that began when its source declared fewer spaces goes on with what was measured of the others just now."""
-    for name, buffer in module.named_buffers():
-        state.setdefault(prefix + name, buffer)
+    for name, mean in list(module.named_buffers()):
+        moments = name, name.replace("mean_", "deviation_", 1)
+        if name.startswith("mean_") and not any(prefix + each in state for each in moments):
+            state |= {prefix + moments[0]: mean, prefix + moments[1]: module.get_buffer(moments[1])}
 
 
 def _checked(weight: float, name: str) -> float:

@@ -134,9 +134,9 @@ def _suits_relativistic(critic: Critic, images: int, several: bool) -> bool:
 class Mining(Strategy):
     """MineGAN without finetuning ("w/o FT" in the paper): the sources stay as they are.
 
-    This project's own: a code is mined for every layer of a source that takes such, for several make what it has not
-    seen, where one cannot (W+: Abdal et al., 2019, arXiv 1904.03189; docs/defaults.md); and as in `MineGAN`, one
-    source's critic may score fakes against real images.
+    This project's own: with `FEW_IMAGES` or more a code is mined for every layer of a source that takes such, for
+    several make what it has not seen, where one cannot (W+: Abdal et al., 2019, arXiv 1904.03189; docs/defaults.md);
+    and as in `MineGAN`, one source's critic may score fakes against real images.
     """
 
     miner_lr: float
@@ -151,7 +151,7 @@ class Mining(Strategy):
         self.several = count > 1
 
     def per_layer(self, images: int) -> bool:
-        """With few images such codes are as near to them as copies are (docs/defaults.md)."""
+        """Not of few images: samples come nearer to them, and recall falls where the source has the target."""
         return images >= FEW_IMAGES if self.codes_per_layer is None else self.codes_per_layer
 
     def relativistic(self, critic: Critic, images: int) -> bool:
