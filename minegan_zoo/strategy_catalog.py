@@ -37,7 +37,7 @@ def minegan(
     which of them fit (0: for `mine_share`, as with one); `code_prior`: the weight of the regulariser of that name;
     `freeze_lower`: while one source is finetuned without classes, its critic's lower layers stay as they are where its
     family says so (ProGAN; FreezeD, arXiv 2002.10964);
-    `per_layer`: mine a code for every layer, as `minegan-noft` does (such mining is not undone);
+    `per_layer`: mine a code for every layer, as `minegan-noft` does (not unless it is said; never undone);
     `plateau`: end a stage (finetuning, mostly: mining is short) early when held-out images are no longer approached.
     """
     from minegan_zoo.builtin.strategies import MineGAN
