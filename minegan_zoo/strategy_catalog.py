@@ -24,12 +24,12 @@ def minegan(
     """Mine with frozen sources, then finetune sources and miners together.
 
     Mining that leaves more than nine tenths of the distance (KID) from a lone source's own samples to the training
-    images is undone: miner and critic are put back, the miner stays, and the source learns up to twice as fast (the
-    strategy 'stages' has no such rule unless it is asked for). What a miner found stays where it makes classes, too, or
-    began anywhere else, and with fewer than 5 or more than 5000 training images. With fewer than 20 training images the
-    critic sees all images shifted (augmentation `translation`), unless the run names an augmentation, or `none`. With
-    20 or more and one ProGAN without classes, fakes are scored against real images, unless the objective's option
-    `relativistic` is said (R3GAN, arXiv 2501.05441).
+    images is undone: miner and critic are put back, the miner stays, the source learns up to twice as fast, and of 20
+    training images or more so does the critic (the strategy 'stages' has no such rule unless it is asked for). What a
+    miner found stays where it makes classes, too, or began anywhere else, and with fewer than 5 or more than 5000
+    training images. With fewer than 20 training images the critic sees all images shifted (augmentation `translation`),
+    unless the run names an augmentation, or `none`. With 20 or more and one ProGAN without classes, fakes are scored
+    against real images, unless the objective's option `relativistic` is said (R3GAN, arXiv 2501.05441).
     `mine_share`: of the steps, for mining, where miners learn at `miner_lr`, and from then on at `finetune_miner_lr`;
     `source_lr`: of sources while they are finetuned on 60 images; of n images it is multiplied by n / 60, by a third at
     least and by 2 at most (of a folder of 100, 90 are trained on: by 1.5);

@@ -75,7 +75,12 @@ def test_miner_and_critic_are_put_back_and_the_miner_stays(
     assert any(not torch.equal(after[name], tensor) for name, tensor in before.items())
     stages = {event["stage"]: event["summary"] for event in read_events(tmp_path) if event["event"] == "stage"}
     # of few images at two thirds of its rate instead of a third
-    summary = {"source_lr": pytest.approx(2e-3 * 2 / 3), "mining": "undone", "critic_frozen": "16x16, 8x8"}
+    summary = {
+        "source_lr": pytest.approx(2e-3 * 2 / 3),
+        "mining": "undone",
+        "critic_lr": 2e-3,
+        "critic_frozen": "16x16, 8x8",
+    }
     assert stages["finetune"] == summary
     report = (tmp_path / "report.html").read_text()
     assert "mining undone" in report and "after step 4, undone" in report and "after step 8, undone" not in report
@@ -83,17 +88,37 @@ def test_miner_and_critic_are_put_back_and_the_miner_stays(
     assert state is not None and set(state["averages"]) == {"sources/0"}, "a miner that stays is not averaged"
 
 
-def test_of_many_images_too_a_source_learns_twice_as_fast_at_most(
-    source: GeneratorSource, gains: Any, tmp_path: Path
+@pytest.mark.parametrize(
+    ("images", "share", "options", "of_source", "of_critic"),
+    [
+        (100, 0.96, {}, 2.0, 2.0),  # ten are held out; twice as fast at most
+        (25, 0.96, {}, 2 / 3, 2.0),  # five are; twice a third
+        (25, 0.96, {"freeze_lower": False}, 2 / 3, 2.0),
+        (24, 0.96, {}, 2 / 3, 1.0),  # 19 are soon known by heart
+        (100, 0.8, {}, 1.5, 1.0),  # what pays stays
+    ],
+)
+def test_rates_go_by_the_number_of_images_and_double_where_mining_was_undone(
+    images: int,
+    share: float,
+    options: dict[str, Any],
+    of_source: float,
+    of_critic: float,
+    source: GeneratorSource,
+    gains: Any,
+    tmp_path: Path,
 ) -> None:
-    gains(0.96)
-    mine(tmp_path, source, noise(100))
-    (rate,) = [
-        event["summary"]["source_lr"]
-        for event in read_events(tmp_path)
-        if event.get("stage") == "finetune" and "summary" in event
-    ]
-    assert rate == pytest.approx(2 * 2e-3)
+    gains(share)
+    mine(tmp_path, source, noise(images), options=options)
+    state = load_state(tmp_path / "state")
+    assert state is not None
+    rates = {part: {group["lr"] for group in held["param_groups"]} for part, held in state["optimizers"].items()}
+    lazy = 16 / 17  # of a penalty that is due at every 16th update
+    assert list(rates["critic"]) == [pytest.approx(of_critic * 2e-3 * lazy)]
+    assert list(rates["miner"] - {FAST["finetune_miner_lr"]}) == [pytest.approx(of_source * 2e-3)]
+    summaries = [event["summary"] for event in read_events(tmp_path) if event["event"] == "stage"]
+    assert summaries[-1]["source_lr"] == pytest.approx(of_source * 2e-3)
+    assert summaries[-1].get("critic_lr") == (pytest.approx(of_critic * 2e-3) if share > 0.9 else None)
 
 
 def test_nothing_of_what_was_undone_is_left(source: GeneratorSource, gains: Any, tmp_path: Path) -> None:

@@ -97,6 +97,9 @@ METHODS: Mapping[str, Method] = {
         for augmentation, chosen in AUGMENTATIONS.items()
     },
     "transfergan+relativistic": Method("transfergan", {}, {"objective.relativistic": True}),
+    "transfergan+relativistic+fast-critic": Method(
+        "transfergan", {}, {"objective.relativistic": True, "strategy.critic_lr": 4e-3}
+    ),
     **{
         f"{name}/{selector}": Method(name, {"selector": selector})
         for name in ("minegan", "minegan-noft")
@@ -208,6 +211,8 @@ CORE = (
     Block(OFF, ("transfergan+translation",), (10,)),
     # so does this what `minegan` does by itself with a ProGAN: it scores fakes against real images
     Block(("digits-off", "digits-on"), ("transfergan+relativistic",)),
+    # and this, where mining is undone: its critic learns twice as fast
+    Block(("digits-off",), ("transfergan+relativistic+fast-critic",)),
     Block(GARMENT_MULTI, ("minegan", "minegan-noft")),
     Block(GARMENT_MULTI, ("minegan", "minegan-noft"), alone=True),
     Block(("fashion-two",), ("minegan/max", "minegan-noft/max")),

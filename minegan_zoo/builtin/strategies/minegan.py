@@ -18,10 +18,11 @@ IMAGES_AS_GIVEN = 60
 LEAST_TIMES, MOST_TIMES = 1 / 3, 2.0
 """Between which multiples of it they learn on others: those of 20 and of 120 images."""
 ALONE_TIMES = 2.0
-"""How much faster a source learns whose mining was undone, for it has all the way to go; never above `MOST_TIMES`."""
+"""How much faster a source learns whose mining was undone, for it has all the way to go, never above `MOST_TIMES`; and
+its critic, which knows nothing like the target either, of `FEW_IMAGES` or more."""
 FEW_IMAGES = 20
-"""With fewer training images than this, what the critic sees is shifted, fakes are scored by themselves, and a code is
-mined for all layers at once."""
+"""With fewer training images than this, what the critic sees is shifted, it learns no faster where mining was undone,
+fakes are scored by themselves, and a code is mined for all layers at once."""
 UNDO_ABOVE = 0.9
 """What mining must leave at most of the distance to the target."""
 
@@ -59,6 +60,8 @@ class MineGAN(Strategy):
     several: bool = field(default=False, init=False)
     rate: float | None = field(default=None, init=False)
     """Of the sources in this run; None before they are finetuned."""
+    critic_rate: float | None = field(default=None, init=False)
+    """Of the critic then."""
     frozen: tuple[str, ...] = field(default=(), init=False)
     """Groups of the critic that are."""
     undone: bool = field(default=False, init=False)
@@ -110,17 +113,20 @@ class MineGAN(Strategy):
         self.undone = run.undone
         times = max(LEAST_TIMES, len(run.target) / IMAGES_AS_GIVEN) * (ALONE_TIMES if self.undone else 1)
         self.rate = self.source_lr * min(MOST_TIMES, times)
-        rates = {**stage.train, "sources": self.rate}
+        faster = self.undone and len(run.target) >= FEW_IMAGES  # fewer are soon known by heart
+        self.critic_rate = self.critic_lr * (ALONE_TIMES if faster else 1)
+        rates = {**stage.train, "sources": self.rate, "critic": self.critic_rate}
         if self.freeze_lower and not self.several:  # of several, one's critic judges images of other families too
             self.frozen = tuple(run.critic.lower_groups)
         if self.frozen:
             del rates["critic"]
-            rates |= {f"critic/{name}": self.critic_lr for name in run.critic.groups() if name not in self.frozen}
+            rates |= {f"critic/{name}": self.critic_rate for name in run.critic.groups() if name not in self.frozen}
         return rates
 
     def summary(self) -> Mapping[str, Any]:
-        """The sources' rate, before a source's own `lr_scale`, whether mining was undone, what of the critic stays."""
-        undone = {"mining": "undone"} if self.undone else {}
+        """The sources' rate, before a source's own `lr_scale`; whether mining was undone, the critic's rate then; what
+        of it stays."""
+        undone = {"mining": "undone", "critic_lr": self.critic_rate} if self.undone else {}
         frozen = {"critic_frozen": ", ".join(self.frozen)} if self.frozen else {}
         return {} if self.rate is None else {"source_lr": self.rate, **undone, **frozen}
 
