@@ -33,6 +33,7 @@ def minegan(
     `mine_share`: of the steps, for mining, where miners learn at `miner_lr`, and from then on at `finetune_miner_lr`;
     `source_lr`: of sources while they are finetuned on 60 images; of n images it is multiplied by n / 60, by a third at
     least and by 2 at most (of a folder of 100, 90 are trained on: by 1.5);
+    `critic_lr`: of the critic, twice as much where mining was undone, as above;
     `select_steps`: of several sources, mine for so many steps at least, or for a quarter of all, until it is clear
     which of them fit (0: for `mine_share`, as with one); `code_prior`: the weight of the regulariser of that name;
     `freeze_lower`: while one source is finetuned without classes, its critic's lower layers stay as they are where its

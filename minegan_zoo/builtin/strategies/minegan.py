@@ -18,8 +18,8 @@ IMAGES_AS_GIVEN = 60
 LEAST_TIMES, MOST_TIMES = 1 / 3, 2.0
 """Between which multiples of it they learn on others: those of 20 and of 120 images."""
 ALONE_TIMES = 2.0
-"""How much faster a source learns whose mining was undone, for it has all the way to go, never above `MOST_TIMES`; and
-its critic, which knows nothing like the target either, of `FEW_IMAGES` or more."""
+"""How much faster a source learns whose mining was undone, for it has all the way to go, never above `MOST_TIMES`.
+So does its critic, of `FEW_IMAGES` or more."""
 FEW_IMAGES = 20
 """With fewer training images than this, what the critic sees is shifted, it learns no faster where mining was undone,
 fakes are scored by themselves, and a code is mined for all layers at once."""
@@ -124,8 +124,7 @@ class MineGAN(Strategy):
         return rates
 
     def summary(self) -> Mapping[str, Any]:
-        """The sources' rate, before a source's own `lr_scale`; whether mining was undone, the critic's rate then; what
-        of it stays."""
+        """Rates before `lr_scale`: the sources', and the critic's where mining was undone; which of its groups stay."""
         undone = {"mining": "undone", "critic_lr": self.critic_rate} if self.undone else {}
         frozen = {"critic_frozen": ", ".join(self.frozen)} if self.frozen else {}
         return {} if self.rate is None else {"source_lr": self.rate, **undone, **frozen}
