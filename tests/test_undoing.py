@@ -89,16 +89,18 @@ def test_miner_and_critic_are_put_back_and_the_miner_stays(
 
 
 @pytest.mark.parametrize(
-    ("images", "share", "options", "of_source", "of_critic"),
+    ("strategy", "images", "share", "options", "of_source", "of_critic"),
     [
-        (100, 0.96, {}, 2.0, 2.0),  # ten are held out; twice as fast at most
-        (25, 0.96, {}, 2 / 3, 2.0),  # five are; twice a third
-        (25, 0.96, {"freeze_lower": False}, 2 / 3, 2.0),
-        (24, 0.96, {}, 2 / 3, 1.0),  # 19 are soon known by heart
-        (100, 0.8, {}, 1.5, 1.0),  # what pays stays
+        ("minegan", 100, 0.96, {}, 2.0, 2.0),  # ten are held out; twice as fast at most
+        ("minegan++", 100, 0.96, {}, 2.0, 2.0),
+        ("minegan", 25, 0.96, {}, 2 / 3, 2.0),  # five are; twice a third
+        ("minegan", 25, 0.96, {"freeze_lower": False}, 2 / 3, 2.0),
+        ("minegan", 24, 0.96, {}, 2 / 3, 1.0),  # 19 are soon known by heart
+        ("minegan", 100, 0.8, {}, 1.5, 1.0),  # what pays stays
     ],
 )
 def test_rates_go_by_the_number_of_images_and_double_where_mining_was_undone(
+    strategy: str,
     images: int,
     share: float,
     options: dict[str, Any],
@@ -109,12 +111,13 @@ def test_rates_go_by_the_number_of_images_and_double_where_mining_was_undone(
     tmp_path: Path,
 ) -> None:
     gains(share)
-    mine(tmp_path, source, noise(images), options=options)
+    mine(tmp_path, source, noise(images), strategy=strategy, options=options)
     state = load_state(tmp_path / "state")
     assert state is not None
     rates = {part: {group["lr"] for group in held["param_groups"]} for part, held in state["optimizers"].items()}
     lazy = 16 / 17  # of a penalty that is due at every 16th update
     assert list(rates["critic"]) == [pytest.approx(of_critic * 2e-3 * lazy)]
+    assert (FAST["finetune_miner_lr"] in rates["miner"]) == (share <= 0.9), "an undone miner stays"
     assert list(rates["miner"] - {FAST["finetune_miner_lr"]}) == [pytest.approx(of_source * 2e-3)]
     summaries = [event["summary"] for event in read_events(tmp_path) if event["event"] == "stage"]
     assert summaries[-1]["source_lr"] == pytest.approx(of_source * 2e-3)

@@ -23,8 +23,9 @@ TASK, SHOTS, SEEDS = "digits-off", 100, (100, 101)
 TASKS_OF = dict.fromkeys(FROZEN, "digits-on")
 """Of strategies that are tuned on another task."""
 FACTORS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 0.1, 0.03)
-"""Of the rates of what a method adapts; the critic's is the same for all methods. The first three are tried for all, a
-further one where its neighbour is the best of all: no method is judged at the edge of its grid."""
+"""Of the rates of what a method adapts; the critic's is the same for all methods (but `minegan` and `minegan++` double
+theirs where mining was undone). The first three are tried for all, a further one where its neighbour is the best of
+all: no method is judged at the edge of its grid."""
 EVERYWHERE, DEFAULTS = 3, FACTORS.index(1.0)
 MARGIN = 0.1
 """By what part of the defaults' FID a trial must beat the defaults to replace them: two seeds are no surer. Ours keep

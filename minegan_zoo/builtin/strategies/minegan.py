@@ -35,10 +35,10 @@ class MineGAN(Strategy):
     So a short run of several sources mines for longer than `mine_share`, until it is clear which of them fit.
     This project's own: the sources' rate grows with the number of training images, for with ten a source that moves
     fast loses its diversity, and with a thousand a slow one is not done; mining that brings one source's own samples
-    no nearer to the target is undone; the critic of one source keeps its `lower_groups` while that is finetuned
-    (FreezeD, arXiv 2002.10964), and scores fakes against real images where its family asks for that (R3GAN, arXiv
-    2501.05441); and a critic that has fewer than `FEW_IMAGES` to know by heart sees them shifted (DiffAugment's
-    translation, arXiv 2006.10738; docs/defaults.md).
+    no nearer to the target is undone, and source and critic learn faster then; the critic of one source keeps its
+    `lower_groups` while that is finetuned (FreezeD, arXiv 2002.10964), and scores fakes against real images where its
+    family asks for that (R3GAN, arXiv 2501.05441); and a critic that has fewer than `FEW_IMAGES` to know by heart sees
+    them shifted (DiffAugment's translation, arXiv 2006.10738; docs/defaults.md).
     """
 
     mine_share: float
