@@ -118,13 +118,22 @@ class Gallery:
         return self._watch.samples(model.sample(WATCHED, seed=self.seed)).get("kid")
 
     @preserved_random_state()
-    def gained(self, model: MinedGAN) -> tuple[float, float] | None:
-        """KID from the first source's samples to the training images without and with its miner; None of too few."""
+    def gained(self, model: MinedGAN, source: int | None = None) -> tuple[float, float] | None:
+        """KID from samples to the training images without and with miners; None of too few.
+
+        Samples of one source, or of all, as the selector chooses them for base noise.
+        """
         if self._watch is None:
             return None
         u = self._noise(WATCHED)
+        rng = Generator().manual_seed(self.seed)
+        chosen = model.choose_sources(model.draw(WATCHED, rng, u=u), rng) if source is None else torch.tensor([source])
+        parts = {index: u[(chosen == index).expand(len(u))] for index in chosen.unique().tolist()}
         before, after = (
-            self._watch.to_training(model.sample_source(0, u, mined=mined, seed=self.seed)) for mined in (False, True)
+            self._watch.to_training(
+                torch.cat([model.sample_source(i, some, mined=mined, seed=self.seed) for i, some in parts.items()])
+            )
+            for mined in (False, True)
         )
         return None if before is None or after is None else (before, after)
 

@@ -30,6 +30,12 @@ class Position:
     undone: bool = False
     """Mining has been undone."""
 
+    def stepped(self, images: int) -> None:
+        """One more step, of so many generated images."""
+        self.stage_step += 1
+        self.step += 1
+        self.images += images
+
     def measured(self, distance: float, rule: Plateau) -> None:
         """One more distance to held-out images; ends the stage when the least is `rule.patience` measurements old."""
         if self.best is None or distance < self.best:

@@ -133,6 +133,14 @@ class Recorder:
             f"{before:.3g} -> {after:.3g}), too much to be of use: it is undone, and the miner stays as it began"
         )
 
+    def alone(self, stage: str, step: int, source: int, left: float, own_left: float) -> None:
+        """Record and say that of several sources one goes on; what mining left of their distance and of its own."""
+        self.event("alone", step, {"stage": stage, "source": source, "left": left, "own_left": own_left})
+        self.say(
+            f"mining left {left:.0%} of the distance of the sources' samples to the target, so none of them has it: "
+            f"{self._name(source)}, of whose own {own_left:.0%} are left, goes on alone"
+        )
+
     def _name(self, source: int) -> str:
         return self.sources[source] if self.sources else f"source {source}"
 

@@ -121,6 +121,7 @@ def _story(results: Results) -> list[Picture]:
         file = results.samples("end", stage.name) if stage.finished else results.samples("progress", stage.name)
         remark = f"after step {stage.last_step:,}" if stage.finished else f"so far, step {_step_of(results, file):,}"
         remark += ", undone" if stage.name in results.undone else ""
+        remark += f", from here on {results.alone[stage.name]} alone" if stage.name in results.alone else ""
         found.append(_picture(results, file, STAGE_TITLES.get(stage.name, stage.name.capitalize()), remark))
     return [picture for picture in found if picture]
 

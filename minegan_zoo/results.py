@@ -90,6 +90,11 @@ class Results:
         """Names of stages whose mining was undone."""
         return {event["stage"] for event in self.of("undone")}
 
+    @cached_property
+    def alone(self) -> dict[str, str]:
+        """Stage after which one of several sources, none of which has the target, went on -> its name."""
+        return {event["stage"]: self.sources[event["source"]] for event in self.of("alone")}
+
     def probability_before_drop(self, source: int) -> float | None:
         """The last one above zero that was recorded of a dropped source; None of one that is kept."""
         if source not in self.dropped:

@@ -171,7 +171,7 @@ def _gallery(assembly: parts.Assembly, *, watched: bool) -> Gallery:
     config, target, held_out = assembly.config, assembly.target, assembly.held_out
     stages = assembly.method.strategy.stages(assembly.steps)
     ruled = any(stage.until for stage in stages)
-    tried = any(stage.undo_above is not None for stage in stages)
+    tried = any((stage.undo_above, stage.alone_above) != (None, None) for stage in stages)
     held = None if held_out is None else held_out.images
 
     def watch() -> Watch:

@@ -35,7 +35,10 @@ def minegan(
     least and by 2 at most (of a folder of 100, 90 are trained on: by 1.5);
     `critic_lr`: of the critic, twice as much where mining was undone, as above;
     `select_steps`: of several sources, mine for so many steps at least, or for a quarter of all, until it is clear
-    which of them fit (0: for `mine_share`, as with one); `code_prior`: the weight of the regulariser of that name;
+    which of them fit (0: for `mine_share`, as with one). Where so many steps leave more than two fifths of the distance
+    (KID) from what they make together, none of them has the target: the one whose own distance was shortened the most,
+    as a share, goes on alone (with the selector `partition`, without classes, with 5 to 5000 training images);
+    `code_prior`: the weight of the regulariser of that name;
     `freeze_lower`: while one source is finetuned without classes, its critic's lower layers stay as they are where its
     family says so (ProGAN; FreezeD, arXiv 2002.10964);
     `per_layer`: mine a code for every layer, as `minegan-noft` does (not unless it is said; never undone);
@@ -133,9 +136,10 @@ def stages_(*, stages: tuple[dict[str, Any], ...] = (), mines: bool = True, per_
 
     A table has `name`, `steps` or `share` (of what the stages with `steps` leave) and `train` (pattern over groups ->
     learning rate); it may have `until` (`every`, `patience`), `regularisers` and `critic_regularisers` (tables of
-    a `name` and its options), `adversarial`, `select`, `batch_stats` and `undo_above` (of the distance to the target,
-    what a lone source's mining may leave: else miner and critic are put back, and the miner stays there). `per_layer`
-    as in `minegan`.
+    a `name` and its options), `adversarial`, `select`, `batch_stats`, `undo_above` (of the distance to the target,
+    what a lone source's mining may leave: else miner and critic are put back, and the miner stays there) and
+    `alone_above` (what the mining of several may leave: else one goes on, as in `minegan`). `per_layer` as in
+    `minegan`.
     """
     from minegan_zoo import registry
     from minegan_zoo.builtin.strategies import Schedule

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Generator, Tensor, nn
 
 from minegan_zoo import checkpoint
+from minegan_zoo.alone import who_goes_on
 from minegan_zoo.averages import Averages
 from minegan_zoo.batches import TargetBatches
 from minegan_zoo.config import Training
@@ -94,8 +95,7 @@ class Trainer:
         self.recorder = self._new_recorder(self.position.step if resumed else None)
         with self.recorder.showing(self.position.step):
             if not resumed and self.processes.is_main:
-                self.model.eval()
-                self.gallery.show_start(self.recorder, self.model, self.target.images)
+                self.gallery.show_start(self.recorder, self.model.eval(), self.target.images)
             while True:
                 stage = self.stages[self.position.stage]
                 if self.begun != self.position.stage:
@@ -124,9 +124,7 @@ class Trainer:
         if self.optimizers.miner is not None:
             facts |= self.steps.miner(stage, self.position.stage_step, self.optimizers.miner, shown)
             self.position.miner_updates += 1
-        self.position.stage_step += 1
-        self.position.step += 1
-        self.position.images += self.batch
+        self.position.stepped(self.batch)
         self.averages.update(self.position.images, self.batch)
         self._drop_losers()
         self._record(facts, time.perf_counter() - started)
@@ -137,11 +135,10 @@ class Trainer:
         self._apply_rule(stage)
         last = self.position.stage_step == stage.steps or self.position.ended
         if last:
-            if self.start is not None:
-                self._undo(stage, self.start)
             if told := settle(self.average(), self.critic, self.target, self.stages[self.position.stage :]):
                 self.recorder.say(told)
             self.processes.align([self.model.selector_module])  # noise that differs between processes moves scores
+            self._judge_mining(stage)
             self._drop_losers()
         if self.processes.is_main:
             if last:
@@ -167,14 +164,17 @@ class Trainer:
             position.measured(distance, rule)
             self.recorder.event("rule", position.step, {"stage": stage.name, "kid": distance, "stale": position.stale})
 
-    def _undo(self, stage: Stage, start: Start) -> None:
-        """Put miner and critic back where the stage brought the source's samples no nearer to the target."""
-        gained = self.processes.agree(lambda: self.gallery.gained(self.average()))
-        if undo(stage, gained, self.model, self.critic, start):
+    def _judge_mining(self, stage: Stage) -> None:
+        """Put back what brought a lone source no nearer to the target; keep one of several of which none has it."""
+        average, gained, step = self.average(), self.gallery.gained, self.position.step
+        found: Any = self.processes.agree(lambda: gained(average)) if self.start is not None else None
+        if undo(stage, found, self.model, self.critic, self.start):
             self.averages.drop("miners/0")
-            self.optimizers = None  # no moments of what has not been
-            self.position.undone = True
-            self.recorder.undone(stage.name, self.position.step, *gained)
+            self.optimizers, self.position.undone = None, True  # no moments of what has not been
+            self.recorder.undone(stage.name, step, *found)
+        if chosen := self.processes.agree(lambda: who_goes_on(stage, average, gained)):
+            chosen.keep(self.model.selector)
+            self.recorder.alone(stage.name, step, chosen.source, chosen.left, chosen.own_left)
 
     # Stages
 
@@ -192,8 +192,7 @@ class Trainer:
         self._optimize(stage)
         train_what_is_free(self.critic)
         self.model.train()
-        for source in self.model.source_modules:
-            source.train(stage.batch_stats)
+        self.model.source_modules.train(stage.batch_stats)
         self.averages.add_trained(self.model)
         self.begun = index
 
@@ -211,11 +210,12 @@ class Trainer:
 
     def _drop_losers(self) -> None:
         """Take from memory what the selector will never choose again."""
-        for index in self.model.selector.dropped().nonzero()[:, 0].tolist():
-            if index not in self.position.dropped:
-                self.position.dropped[index] = self.position.stage
-                self.recorder.dropped(index, self.position.step)
-                self._release([index], self.position.stage)
+        gone = self.model.selector.dropped().nonzero()[:, 0].tolist()
+        new = [index for index in gone if index not in self.position.dropped]
+        for index in new:
+            self.position.dropped[index] = self.position.stage
+            self.recorder.dropped(index, self.position.step)
+        self._release(new, self.position.stage)
 
     def _release(self, indices: Sequence[int], stage: int) -> None:
         for index in indices:

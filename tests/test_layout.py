@@ -77,13 +77,14 @@ IMPORTS = {
         "optimizers saved"
     ),
     "undoing": "contracts minegan modes",
+    "alone": "contracts minegan",
     "run_view": "contracts batches method minegan",
     "shares": "contracts neighbours batches modes minegan",
     "selection": "contracts batches modes minegan shares",
     "steps": "contracts method sources draws processes batches optimizers minegan selection",
     "trainer": (
         "contracts stopping run_folder method sources position processes recorder config batches checkpoint "
-        "optimizers modes minegan averages gallery undoing run_view selection steps"
+        "optimizers modes minegan averages gallery undoing alone run_view selection steps"
     ),
     "running": (
         "contracts registry atomic stopping run_folder compiling sources processes trackers recorder config "

@@ -83,6 +83,13 @@ class Stage:
     the training images, both are put back to where they began, and the miner stays there. It is not measured of
     several sources, of a target with classes, and with fewer than 5 or more than 5000 training images.
     """
+    alone_above: float | None = None
+    """Go on with one of several sources where the stage's end has left more than this share of their distance.
+
+    That is the KID of what they make together, without miners and with them, to the training images. It goes on with
+    the source whose own distance mining has shortened the most, as a share; the others are dropped. Only where the
+    selector takes the shares of the target that sources make (`share`), and measured as above.
+    """
 
 
 @dataclass(frozen=True)

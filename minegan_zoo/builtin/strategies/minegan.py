@@ -23,8 +23,9 @@ So does its critic, of `FEW_IMAGES` or more."""
 FEW_IMAGES = 20
 """With fewer training images than this, what the critic sees is shifted, it learns no faster where mining was undone,
 fakes are scored by themselves, and a code is mined for all layers at once."""
-UNDO_ABOVE = 0.9
-"""What mining must leave at most of the distance to the target."""
+UNDO_ABOVE, ALONE_ABOVE = 0.9, 0.4
+"""What mining must leave at most of the distance to the target: of a lone source's, else it is undone; of several
+sources', else one of them goes on."""
 
 
 @dataclass
@@ -101,9 +102,11 @@ class MineGAN(Strategy):
         mining = self._mining(steps)
         until = Plateau() if self.plateau else None
         mine = {"critic": self.critic_lr, "miners": self.miner_lr}
+        judged = self.several and 0 < self.select_steps <= mining  # before that, much is left of what any could do
+        undo_above, alone_above = None if self.several else UNDO_ABOVE, ALONE_ABOVE if judged else None
         finetune = {"critic": self.critic_lr, "miners": self.finetune_miner_lr, "sources": self.source_lr}
         return (
-            Stage("mine", mining, mine, until, self.regularisers(), undo_above=None if self.several else UNDO_ABOVE),
+            Stage("mine", mining, mine, until, self.regularisers(), undo_above=undo_above, alone_above=alone_above),
             Stage("finetune", steps - mining, finetune, until, self.regularisers(), select=False),
         )
 

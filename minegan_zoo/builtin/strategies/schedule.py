@@ -81,13 +81,11 @@ class _Table:
         table = _Table(f"{self.where} ({name!r})", self.values)
         table.only(
             "name", "share", "steps", "until", "train", "regularisers", "critic_regularisers", "adversarial", "select",
-            "batch_stats", "undo_above",
+            "batch_stats", "undo_above", "alone_above",
         )  # fmt: skip
         if ("share" in self.values) == ("steps" in self.values):
             table.fail("share", "a stage has either a share of the run's steps or steps")
-        undo_above = table.number("undo_above", 1.0) if "undo_above" in self.values else None
-        if undo_above is not None and not undo_above > 0:
-            table.fail("undo_above", f"the share of the distance that mining may leave, above 0, not {undo_above:g}")
+        undo_above, alone_above = table.left("undo_above"), table.left("alone_above")
         if undo_above is not None and any(not pattern.startswith(("miners", "critic")) for pattern in table.rates()):
             table.fail("undo_above", "only a stage that trains miners and critic and nothing else can be undone")
         regularisers = table.regularisers("regularisers", build)
@@ -107,6 +105,7 @@ class _Table:
             select=table.flag("select", True),
             batch_stats=table.flag("batch_stats", False),
             undo_above=undo_above,
+            alone_above=alone_above,
         )
         share = table.number("share", 0.0)
         if "share" in self.values and not 0 < share <= 1:
@@ -153,6 +152,13 @@ class _Table:
         if isinstance(value, bool) or not isinstance(value, int | float):
             self.fail(key, f"it must be a number, not {value!r}")
         return float(value)
+
+    def left(self, key: str) -> float | None:
+        if key not in self.values:
+            return None
+        if not (share := self.number(key, 1.0)) > 0:
+            self.fail(key, f"the share of the distance that mining may leave, above 0, not {share:g}")
+        return share
 
     def whole(self, key: str, default: int) -> int:
         value = self.values.get(key, default)
