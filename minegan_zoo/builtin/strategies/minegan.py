@@ -23,7 +23,7 @@ So does its critic, of `FEW_IMAGES` or more."""
 FEW_IMAGES = 20
 """With fewer training images than this, what the critic sees is shifted, it learns no faster where mining was undone,
 fakes are scored by themselves, and a code is mined for all layers at once."""
-UNDO_ABOVE, ALONE_ABOVE = 0.9, 0.4
+UNDO_ABOVE, ALONE_ABOVE = 0.9, 0.6
 """What mining must leave at most of the distance to the target: of a lone source's, else it is undone; of several
 sources', else one of them goes on."""
 
@@ -34,6 +34,7 @@ class MineGAN(Strategy):
 
     What mining selected stays selected: sources that lost would learn to imitate the target while they are finetuned.
     So a short run of several sources mines for longer than `mine_share`, until it is clear which of them fit.
+    Where then none has the target, one is finetuned instead of all, which would share the steps (docs/defaults.md).
     This project's own: the sources' rate grows with the number of training images, for with ten a source that moves
     fast loses its diversity, and with a thousand a slow one is not done; mining that brings one source's own samples
     no nearer to the target is undone, and source and critic learn faster then; the critic of one source keeps its
