@@ -113,11 +113,19 @@ def tiles(results: Results, table: Sequence[Row]) -> list[Tile]:
 
 
 def verdict(
-    names: Sequence[str], p: Sequence[float], nearest: tuple[int, str] | None = None, *, so_far: bool = False
+    names: Sequence[str],
+    p: Sequence[float],
+    nearest: tuple[int, str] | None = None,
+    *,
+    so_far: bool = False,
+    alone: str = "",
 ) -> str:
-    """What the selector chose; `nearest` is the source that was closest to the target, and how that is known."""
+    """What the selector chose; `nearest` is the source that was closest to the target, and how that is known; `alone`
+    the one that goes on without it, where none covers the target."""
     if len(p) < 2:
         return ""
+    if alone:
+        return f"Mining showed that no source covers the target: {alone} is finetuned alone, without the others."
     order = sorted(range(len(p)), key=lambda index: -p[index])
     first, second = order[:2]
     spread = math.exp(-sum(value * math.log(value) for value in p if value > 0))  # as many sources, equally used

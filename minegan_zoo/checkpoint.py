@@ -72,13 +72,17 @@ def check_weights(step: int, *modules: nn.Module) -> None:
                 )
 
 
-def non_finite(step: int, facts: Mapping[str, float], place: Path | None) -> MineganError:
-    """What to raise for a loss; `place` is where the step's state and batch were saved."""
+def non_finite(
+    place: Path | None, step: int, facts: Mapping[str, float], state: Mapping[str, Any], batch: Mapping[str, Tensor]
+) -> MineganError:
+    """What to raise for a loss in the step after `step`; its state and batch are saved in `place`, if there is one."""
     told = ", ".join(f"{name} {value}" for name, value in facts.items())
     saved = "nothing was saved, as the run has no folder"
     if place is not None:
+        written = {name: repr(value) for name, value in facts.items()}
+        save_state(place, step, {**state, "batch": {**batch, "facts": written}})
         saved = f"the step's state and batch are in {place}"
-    return MineganError(f"the loss became non-finite at step {step} ({told}); {saved}. {TOO_FAST}")
+    return MineganError(f"the loss became non-finite at step {step + 1} ({told}); {saved}. {TOO_FAST}")
 
 
 def check_origin(state: Mapping[str, Any], installed: Mapping[str, str], target: str, place: Path) -> None:

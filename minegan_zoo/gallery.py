@@ -1,6 +1,6 @@
 """What a run shows of its samples, always for the same base noise, and how it watches over few images.
 
-Evaluation and watch are injected. May import checkpoint, contracts, minegan, modes, pixels, recorder,
+Evaluation and watch are injected. May import checkpoint, contracts, draws, minegan, modes, pixels, recorder,
 sources and watch.
 """
 
@@ -14,6 +14,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from minegan_zoo.checkpoint import preserved_random_state
+from minegan_zoo.draws import Draw
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.modes import evaluating
 from minegan_zoo.pixels import to_float
@@ -126,9 +127,11 @@ class Gallery:
         if self._watch is None:
             return None
         u = self._noise(WATCHED)
-        rng = Generator().manual_seed(self.seed)
-        chosen = model.choose_sources(model.draw(WATCHED, rng, u=u), rng) if source is None else torch.tensor([source])
-        parts = {index: u[(chosen == index).expand(len(u))] for index in chosen.unique().tolist()}
+        if source is None:
+            chosen = model.choose_sources(Draw(u.to(model.device), None, []), Generator().manual_seed(self.seed))
+        else:
+            chosen = torch.full((WATCHED,), source)
+        parts = {index: u[chosen == index] for index in chosen.unique().tolist()}
         before, after = (
             self._watch.to_training(
                 torch.cat([model.sample_source(i, some, mined=mined, seed=self.seed) for i, some in parts.items()])

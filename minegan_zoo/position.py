@@ -36,6 +36,10 @@ class Position:
         self.step += 1
         self.images += images
 
+    def updates(self) -> dict[str, int]:
+        """For a record."""
+        return {"critic_updates": self.critic_updates, "miner_updates": self.miner_updates}
+
     def measured(self, distance: float, rule: Plateau) -> None:
         """One more distance to held-out images; ends the stage when the least is `rule.patience` measurements old."""
         if self.best is None or distance < self.best:

@@ -137,7 +137,7 @@ class Recorder:
         """Record and say that of several sources one goes on; what mining left of their distance and of its own."""
         self.event("alone", step, {"stage": stage, "source": source, "left": left, "own_left": own_left})
         self.say(
-            f"mining left {left:.0%} of the distance of the sources' samples to the target, so none of them has it: "
+            f"mining left {left:.0%} of the distance of the sources' samples to the target, so none of them covers it: "
             f"{self._name(source)}, of whose own {own_left:.0%} are left, goes on alone"
         )
 

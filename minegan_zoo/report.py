@@ -89,7 +89,11 @@ def _view(results: Results) -> dict[str, Any]:
         "way": _way(results),
         "sources": sources,
         "verdict": account.verdict(
-            results.sources, results.probabilities, account.nearest(results), so_far=not results.finished
+            results.sources,
+            results.probabilities,
+            account.nearest(results),
+            so_far=not results.finished,
+            alone=next(iter(results.alone.values()), ""),
         ),
         "probabilities": curves.probability_chart(results, {s.index: s.colour for s in reversed(sources)}),
         "watched": curves.watch_charts(results),

@@ -35,7 +35,7 @@ def minegan(
     least and by 2 at most (of a folder of 100, 90 are trained on: by 1.5);
     `critic_lr`: of the critic, twice as much where mining was undone, as above;
     `select_steps`: of several sources, mine for so many steps at least, or for a quarter of all, until it is clear
-    which of them fit (0: for `mine_share`, as with one). Where so many steps leave more than three fifths of the distance
+    which of them fit (0: for `mine_share`, as with one). Where so many steps leave more than two fifths of the distance
     (KID) from what they make together, none of them has the target: the one whose own distance was shortened the most,
     as a share, goes on alone (with the selector `partition`, without classes, with 5 to 5000 training images);
     `code_prior`: the weight of the regulariser of that name;

@@ -138,7 +138,10 @@ class Trainer:
             if told := settle(self.average(), self.critic, self.target, self.stages[self.position.stage :]):
                 self.recorder.say(told)
             self.processes.align([self.model.selector_module])  # noise that differs between processes moves scores
-            self._judge_mining(stage)
+            if self.start is not None:
+                self._undo(stage, self.start)
+            if stage.alone_above is not None:
+                self._go_on_alone(stage)
             self._drop_losers()
         if self.processes.is_main:
             if last:
@@ -164,19 +167,21 @@ class Trainer:
             position.measured(distance, rule)
             self.recorder.event("rule", position.step, {"stage": stage.name, "kid": distance, "stale": position.stale})
 
-    def _judge_mining(self, stage: Stage) -> None:
-        """Put back what brought a lone source no nearer to the target; keep one of several of which none has it."""
-        average, gained, step = self.average(), self.gallery.gained, self.position.step
-        found: Any = self.processes.agree(lambda: gained(average)) if self.start is not None else None
-        if undo(stage, found, self.model, self.critic, self.start):
+    def _undo(self, stage: Stage, start: Start) -> None:
+        """Put miner and critic back where the stage brought the source's samples no nearer to the target."""
+        gained = self.processes.agree(lambda: self.gallery.gained(self.average()))
+        if undo(stage, gained, self.model, self.critic, start):
             self.averages.drop("miners/0")
-            self.optimizers, self.position.undone = None, True  # no moments of what has not been
-            self.recorder.undone(stage.name, step, *found)
-        if chosen := self.processes.agree(lambda: who_goes_on(stage, average, gained)):
-            chosen.keep(self.model.selector)
-            self.recorder.alone(stage.name, step, chosen.source, chosen.left, chosen.own_left)
+            self.optimizers = None  # no moments of what has not been
+            self.position.undone = True
+            self.recorder.undone(stage.name, self.position.step, *gained)
 
-    # Stages
+    def _go_on_alone(self, stage: Stage) -> None:
+        """Leave the target to one of several sources where none covers it."""
+        chosen = self.processes.agree(lambda: who_goes_on(stage, self.average(), self.gallery.gained))
+        if chosen is not None:
+            chosen.keep(self.model.selector)
+            self.recorder.alone(stage.name, self.position.step, chosen.source, chosen.left, chosen.own_left)
 
     def _begin(self, index: int) -> None:
         """Free what the stage trains, with optimizers that remember the last stage's moments."""
@@ -210,8 +215,7 @@ class Trainer:
 
     def _drop_losers(self) -> None:
         """Take from memory what the selector will never choose again."""
-        gone = self.model.selector.dropped().nonzero()[:, 0].tolist()
-        new = [index for index in gone if index not in self.position.dropped]
+        new = [i for i in self.model.selector.dropped().nonzero()[:, 0].tolist() if i not in self.position.dropped]
         for index in new:
             self.position.dropped[index] = self.position.stage
             self.recorder.dropped(index, self.position.step)
@@ -228,10 +232,9 @@ class Trainer:
     def _record(self, facts: Mapping[str, float], seconds: float) -> None:
         self.means.add({**facts, "seconds": seconds})
         means = self.means.values()
-        means["images_per_second"] = self.batch / means["seconds"]
         stage, step = self.stages[self.position.stage], self.position.step
-        counts = {"critic_updates": self.position.critic_updates, "miner_updates": self.position.miner_updates}
-        shown = {**means, **counts, "p": self.model.selector.probabilities().tolist()}
+        means["images_per_second"] = self.batch / means["seconds"]
+        shown = {**means, **self.position.updates(), "p": self.model.selector.probabilities().tolist()}
         self.recorder.progress(stage.name, step, shown)
         if step % self.settings.log_every == 0 or self.position.stage_step == stage.steps:
             self.recorder.step(stage.name, step, shown)
@@ -292,9 +295,6 @@ class Trainer:
     def _check_finite(self, loss: Tensor, facts: Mapping[str, float], u: Tensor, images: Tensor) -> None:
         if bool(loss.isfinite()):
             return
-        place = None
-        if self.folder is not None:
-            place = self.folder / (FAILED if self.processes.is_main else f"{FAILED}-{self.processes.rank}")
-            batch = {"u": u, "images": images, "facts": {name: repr(value) for name, value in facts.items()}}
-            checkpoint.save_state(place, self.position.step, {**self._state(), "batch": batch})
-        raise checkpoint.non_finite(self.position.step + 1, facts, place)
+        name = FAILED if self.processes.is_main else f"{FAILED}-{self.processes.rank}"
+        place, batch = self.folder and self.folder / name, {"u": u, "images": images}
+        raise checkpoint.non_finite(place, self.position.step, facts, self._state(), batch)

@@ -35,14 +35,12 @@ def start_of(stage: Stage, model: MinedGAN, critic: nn.Module) -> Start | None:
 
 
 @torch.no_grad()
-def undo(
-    stage: Stage, gained: tuple[float, float] | None, model: MinedGAN, critic: nn.Module, start: Start | None
-) -> bool:
+def undo(stage: Stage, gained: tuple[float, float] | None, model: MinedGAN, critic: nn.Module, start: Start) -> bool:
     """Put miner and critic back where too much is left of the distance before, and say whether that was done.
 
     Not where it was not measured, or there was none. The critic has learned of samples that are no more.
     """
-    if start is None or gained is None or stage.undo_above is None or not 0 < stage.undo_above * gained[0] < gained[1]:
+    if gained is None or stage.undo_above is None or not 0 < stage.undo_above * gained[0] < gained[1]:
         return False
     for name, tensor in _tensors(model, critic).items():
         tensor.copy_(start[name])

@@ -54,7 +54,7 @@ def left(makes: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def leave(of_all: float, *own: float) -> None:
         def gained(self: Gallery, model: MinedGAN, source: int | None = None) -> tuple[float, float]:
-            return (2.0, 2 * of_all) if source is None else (1.0 + source, (1 + source) * own[source])
+            return (2.0, 2 * of_all) if source is None else (2.0 + source, (2 + source) * own[source])
 
         monkeypatch.setattr(Gallery, "gained", gained)
 
@@ -66,23 +66,24 @@ def test_the_source_that_mining_brought_nearest_goes_on(
     strategy: str, left: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """By its own measure: it need not be the nearest."""
-    left(0.61, 0.8, 0.99, 0.75)
+    left(0.76, 0.8, 0.99, 0.75)
     model = mine(tmp_path, strategy=strategy)
     (event,) = told(tmp_path, "alone")
     assert {name: event[name] for name in ("stage", "step", "source", "left", "own_left")} == {
         "stage": "mine",
         "step": 2,
         "source": 2,
-        "left": pytest.approx(0.61),
+        "left": pytest.approx(0.76),
         "own_left": pytest.approx(0.75),
     }
     assert sorted(event["source"] for event in told(tmp_path, "dropped")) == [0, 1]
     assert model.selector.probabilities().tolist() == [0, 0, 1]
-    assert "after step 2, from here on stylegan2.tiny alone" in (tmp_path / "report.html").read_text()
+    report = (tmp_path / "report.html").read_text()
+    assert "after step 2, from here on stylegan2.tiny alone" in report and "stylegan2.tiny is finetuned alone" in report
     kept = MinedGAN.load(tmp_path / "model")
     torch.testing.assert_close(kept.sample(4, seed=0), kept.sample_source(2, *drawn(kept)), atol=1e-5, rtol=0)
     said = " ".join(capfd.readouterr().err.split())
-    assert "mining left 61% of the distance" in said and "stylegan2.tiny, of whose own 75% are left, goes on" in said
+    assert "mining left 76% of the distance" in said and "stylegan2.tiny, of whose own 75% are left, goes on" in said
 
 
 def drawn(model: MinedGAN) -> tuple[Tensor]:
@@ -92,7 +93,7 @@ def drawn(model: MinedGAN) -> tuple[Tensor]:
 @pytest.mark.parametrize(
     "of_all, settings",
     [
-        (0.6, {}),
+        (0.4, {}),
         (0.9, {"options": {"select_steps": 3}}),  # of which there are two
         (0.9, {"options": {"select_steps": 0}}),
         (0.9, {"strategy": "minegan-noft"}),  # what is only mined is best mined from all
@@ -103,6 +104,32 @@ def test_otherwise_all_go_on(of_all: float, settings: dict[str, Any], left: Any,
     left(of_all, 0.8, 0.7, 0.6)
     mine(tmp_path, **settings)
     assert not told(tmp_path, "alone") and not told(tmp_path, "dropped")
+
+
+@pytest.mark.parametrize(
+    "of_all, own, found",
+    [
+        (0.41, (0.8, 0.8, 0.4), [2]),  # together at 0.82, alone at 1.6
+        (0.41, (0.8, 0.8, 0.42), []),  # at 1.68: together they make what none makes alone
+        (0.99, (0.95, 0.93, 0.91), [0]),  # mining moved none: the nearest, at 1.9
+        (0.99, (0.95, 0.93, 0.89), [2]),
+        (float("inf"), (0.5, 0.5, 0.5), []),  # together they were at the target as they were
+    ],
+)
+def test_one_goes_on_where_all_are_far_and_complete_each_other_little(
+    of_all: float, own: tuple[float, ...], found: list[int], left: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    left(of_all, *own)
+    if of_all > 1:
+        distances = {None: (-0.01, 0.02), **dict.fromkeys(range(3), (1.0, 0.01))}
+        monkeypatch.setattr(Gallery, "gained", lambda self, model, source=None: distances[source])
+    mine(tmp_path)
+    assert [event["source"] for event in told(tmp_path, "alone")] == found
+
+
+def test_too_few_images_are_not_judged(makes: Any, tmp_path: Path) -> None:
+    mine(tmp_path, target=noise(4), options={"miner_lr": 1e-6})
+    assert not told(tmp_path, "alone")
 
 
 def test_who_makes_nothing_of_the_target_is_no_candidate(left: Any, makes: Any, tmp_path: Path) -> None:
@@ -130,7 +157,7 @@ def test_classes_are_not_judged(left: Any, tmp_path: Path) -> None:
 def test_sources_that_can_do_nothing_are_left_to_one_by_what_is_measured(makes: Any, tmp_path: Path) -> None:
     mine(tmp_path, options={"miner_lr": 1e-6})
     (event,) = told(tmp_path, "alone")
-    assert event["left"] > 0.6 and len(told(tmp_path, "dropped")) == 2
+    assert event["left"] > 0.9 and event["own_left"] > 0.9 and len(told(tmp_path, "dropped")) == 2
 
 
 def test_the_distances_are_kid_to_the_training_images(tmp_path: Path) -> None:
@@ -163,5 +190,13 @@ def test_a_stage_of_a_table_may_ask_for_it(left: Any, tmp_path: Path) -> None:
         out = tmp_path / str(number)
         mine(out, strategy="stages", options={"stages": [{**mine_, **asked}, tune]})
         assert [event["source"] for event in told(out, "alone")] == found
-    with pytest.raises(mz.MineganError, match=r"alone_above: .* above 0, not 0"):
-        mz.strategies.create("stages", stages=[{**mine_, "alone_above": 0}, tune])
+    asking = {**mine_, "alone_above": 0.5}
+    for tables, mines, words in (
+        ([{**mine_, "alone_above": 0}, tune], True, "above 0, not 0"),
+        ([mine_, {**tune, "alone_above": 0.5}], True, "only a stage that trains miners and critic"),
+        ([asking, {**mine_, "name": "more"}], True, "'mine' is not the last stage that selects"),
+        ([{**asking, "select": False}, tune], True, "'mine' is not the last stage that selects"),
+        ([{**asking, "train": {"critic": 2e-3}}, tune], False, "or nothing mines"),
+    ):
+        with pytest.raises(mz.MineganError, match="alone_above: .*" + words):
+            mz.strategies.create("stages", stages=tables, mines=mines)

@@ -67,7 +67,7 @@ IMPORTS = {
     "overlap": "contracts data",
     "records": "",
     "evaluation": "contracts metrics data extractors samplers minegan mined_source overlap records sources",
-    "gallery": "sources recorder pixels checkpoint watch modes minegan",
+    "gallery": "sources recorder pixels checkpoint draws watch modes minegan",
     "nearest_source": "contracts sources data neighbours modes pixels samplers extractors",
     "devices": "contracts",
     "critic_choice": "contracts registry sources adoption config data devices nearest_source",

@@ -61,11 +61,12 @@ def check_probabilities(entry: SelectorEntry) -> None:
         kept = (~selector.dropped()).float()
         if selector.share_samples and kept.sum() > 1:
             shares = kept * torch.arange(count)  # the first makes nothing of the target, the last the most
-            selector.share(shares / shares.sum())
-            p, given = selector.probabilities(), selector.probabilities_given(u)
-            _on_simplex("probabilities() after share(shares)", p, (count,))
-            _on_simplex("probabilities_given(u) after share(shares)", given, (count, n))
-            _never_chosen(selector, p.bool() | given.bool().any(1) | selector.propose(n, rng).any(1))
+            for parts in (shares / shares.sum(), (shares == shares.max()).float()):  # then it goes on alone
+                selector.share(parts)
+                p, given = selector.probabilities(), selector.probabilities_given(u)
+                _on_simplex("probabilities() after share(shares)", p, (count,))
+                _on_simplex("probabilities_given(u) after share(shares)", given, (count, n))
+                _never_chosen(selector, p.bool() | given.bool().any(1) | selector.propose(n, rng).any(1))
 
 
 def _never_chosen(selector: Selector, chosen: Tensor) -> None:

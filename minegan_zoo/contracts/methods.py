@@ -84,11 +84,13 @@ class Stage:
     several sources, of a target with classes, and with fewer than 5 or more than 5000 training images.
     """
     alone_above: float | None = None
-    """Go on with one of several sources where the stage's end has left more than this share of their distance.
+    """Go on with one of several sources, none of which covers the target, after a stage that trains miners and critic.
 
-    That is the KID of what they make together, without miners and with them, to the training images. It goes on with
-    the source whose own distance mining has shortened the most, as a share; the others are dropped. Only where the
-    selector takes the shares of the target that sources make (`share`), and measured as above.
+    None does where the distance (KID to the training images) of what they make together is, with their miners, more
+    than this share of what it is without, and no source alone is at more than twice that. The one goes on whose own
+    distance its miner shortened the most, as a share, and where none was shortened by a tenth, the nearest. It is
+    given all of the target (`Selector.share`), by a selector with `share_samples`, when selection has ended; not of a
+    target with classes, nor with fewer than 5 or more than 5000 training images.
     """
 
 

@@ -191,7 +191,7 @@ class Selector(ABC):
         """After `settle`: of each source (S,), the part of the target images whose nearest sample is one of its.
 
         In the critic's features; 0 of what is dropped. Where the critic shows none these are `probabilities`. It may
-        drop further sources.
+        drop further sources. A second time with all of it one source's, if that goes on alone (`Stage.alone_above`).
         """
 
     @abstractmethod

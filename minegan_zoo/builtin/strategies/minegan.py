@@ -17,15 +17,16 @@ IMAGES_AS_GIVEN = 60
 """Training images for which sources learn at `source_lr`."""
 LEAST_TIMES, MOST_TIMES = 1 / 3, 2.0
 """Between which multiples of it they learn on others: those of 20 and of 120 images."""
-ALONE_TIMES = 2.0
+UNDONE_TIMES = 2.0
 """How much faster a source learns whose mining was undone, for it has all the way to go, never above `MOST_TIMES`.
 So does its critic, of `FEW_IMAGES` or more."""
 FEW_IMAGES = 20
 """With fewer training images than this, what the critic sees is shifted, it learns no faster where mining was undone,
 fakes are scored by themselves, and a code is mined for all layers at once."""
-UNDO_ABOVE, ALONE_ABOVE = 0.9, 0.6
-"""What mining must leave at most of the distance to the target: of a lone source's, else it is undone; of several
-sources', else one of them goes on."""
+UNDO_ABOVE = 0.9
+"""What mining must leave at most of a lone source's distance to the target, else it is undone."""
+ALONE_ABOVE = 0.4
+"""What it must leave at most of the distance of what several make together, else one of them goes on."""
 
 
 @dataclass
@@ -34,10 +35,10 @@ class MineGAN(Strategy):
 
     What mining selected stays selected: sources that lost would learn to imitate the target while they are finetuned.
     So a short run of several sources mines for longer than `mine_share`, until it is clear which of them fit.
-    Where then none has the target, one is finetuned instead of all, which would share the steps (docs/defaults.md).
     This project's own: the sources' rate grows with the number of training images, for with ten a source that moves
     fast loses its diversity, and with a thousand a slow one is not done; mining that brings one source's own samples
-    no nearer to the target is undone, and source and critic learn faster then; the critic of one source keeps its
+    no nearer to the target is undone, and source and critic learn faster then; of several sources of which none covers
+    the target one is finetuned, for all would share the steps; the critic of one source keeps its
     `lower_groups` while that is finetuned (FreezeD, arXiv 2002.10964), and scores fakes against real images where its
     family asks for that (R3GAN, arXiv 2501.05441); and a critic that has fewer than `FEW_IMAGES` to know by heart sees
     them shifted (DiffAugment's translation, arXiv 2006.10738; docs/defaults.md).
@@ -115,10 +116,10 @@ class MineGAN(Strategy):
         if "sources" not in stage.train:
             return stage.train
         self.undone = run.undone
-        times = max(LEAST_TIMES, len(run.target) / IMAGES_AS_GIVEN) * (ALONE_TIMES if self.undone else 1)
+        times = max(LEAST_TIMES, len(run.target) / IMAGES_AS_GIVEN) * (UNDONE_TIMES if self.undone else 1)
         self.rate = self.source_lr * min(MOST_TIMES, times)
         faster = self.undone and len(run.target) >= FEW_IMAGES  # fewer are soon known by heart
-        self.critic_rate = self.critic_lr * (ALONE_TIMES if faster else 1)
+        self.critic_rate = self.critic_lr * (UNDONE_TIMES if faster else 1)
         rates = {**stage.train, "sources": self.rate, "critic": self.critic_rate}
         if self.freeze_lower and not self.several:  # of several, one's critic judges images of other families too
             self.frozen = tuple(run.critic.lower_groups)

@@ -40,6 +40,10 @@ class Schedule(Strategy):
             raise MineganError(
                 f"share: the stages' shares must sum to 1, not {sum(shares.values()):g}: {_told(shares)}"
             )
+        selecting = [planned.stage for planned in self.planned if planned.stage.select and planned.stage.adversarial]
+        for stage in (planned.stage for planned in self.planned if planned.stage.alone_above is not None):
+            if not mines or stage not in selecting[-1:]:
+                raise MineganError(f"alone_above: {stage.name!r} is not the last stage that selects, or nothing mines")
         self.fixed = {planned.stage.name: planned.stage.steps for planned in self.planned if not planned.share}
         if not shares:
             self.default_steps = sum(self.fixed.values())
@@ -86,8 +90,6 @@ class _Table:
         if ("share" in self.values) == ("steps" in self.values):
             table.fail("share", "a stage has either a share of the run's steps or steps")
         undo_above, alone_above = table.left("undo_above"), table.left("alone_above")
-        if undo_above is not None and any(not pattern.startswith(("miners", "critic")) for pattern in table.rates()):
-            table.fail("undo_above", "only a stage that trains miners and critic and nothing else can be undone")
         regularisers = table.regularisers("regularisers", build)
         adversarial = table.flag("adversarial", True)
         if not adversarial and not regularisers:
@@ -158,6 +160,8 @@ class _Table:
             return None
         if not (share := self.number(key, 1.0)) > 0:
             self.fail(key, f"the share of the distance that mining may leave, above 0, not {share:g}")
+        if any(not pattern.startswith(("miners", "critic")) for pattern in self.rates()):
+            self.fail(key, "only a stage that trains miners and critic and nothing else is judged by what it left")
         return share
 
     def whole(self, key: str, default: int) -> int:
