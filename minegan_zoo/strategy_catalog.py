@@ -36,9 +36,9 @@ def minegan(
     `critic_lr`: of the critic, twice as much where mining was undone, as above;
     `select_steps`: of several sources, mine for so many steps at least, or for a quarter of all, until it is clear
     which of them fit (0: for `mine_share`, as with one). Where so many steps leave more than two fifths of the distance
-    (KID) from what they make together, none of them has the target: the one whose own distance was shortened the most,
-    as a share, goes on alone (with the selector `partition`, without classes, with 5 to 5000 training images);
-    `code_prior`: the weight of the regulariser of that name;
+    (KID) from what they make together, at half of one's alone or more, none of them covers the target: the one whose
+    own distance was shortened the most, as a share, goes on alone (with the selector `partition`, without classes, with
+    5 to 5000 training images); `code_prior`: the weight of the regulariser of that name;
     `freeze_lower`: while one source is finetuned without classes, its critic's lower layers stay as they are where its
     family says so (ProGAN; FreezeD, arXiv 2002.10964);
     `per_layer`: mine a code for every layer, as `minegan-noft` does (not unless it is said; never undone);
