@@ -18,12 +18,13 @@ __all__ = ["evaluate", "load_source", "mine", "pretrain"]
 
 
 def load_source(name: str, weights: str | Path | None = None, **options: Any) -> GeneratorSource:
-    """A generator by name: "family" with `weights`, "family.tag", or a mined folder.
+    """A generator by name: "family" with `weights`, "family.tag", or the folder of a source, a mined model or a run.
 
     `weights` is a file or folder, a URL, or `hf-hub:owner/name`. A mined folder of several sources needs `source=i`.
     Raises MineganError for an unknown name, a family without weights, unreadable weights or a wrong option.
     """
-    opened = open_any(name, None if weights is None else str(weights), **options)
+    choice = SourceChoice.parse(name) if weights is None else SourceChoice(name, str(weights))
+    opened = open_any(choice.name, choice.weights, **options)
     if len(opened) != 1:
         raise MineganError(f"{name} holds {len(opened)} sources: choose one with source=0 to source={len(opened) - 1}")
     return opened[0]

@@ -98,8 +98,8 @@ class Registry(Generic[Entry]):
     def info(self, name: str) -> Info:
         """What is known of `name`; MineganError where nobody registered it."""
         entry, plugin = self._find(name)
-        card = entry.card if isinstance(entry, contracts.GeneratorEntry) else None
         is_generator = isinstance(entry, contracts.GeneratorEntry)
+        card = entry.card if is_generator else None
         return Info(
             name=name,
             summary=card.summary if card else (entry.build.__doc__ or "").strip().split("\n")[0],
@@ -141,8 +141,10 @@ class Registry(Generic[Entry]):
 
 def _explain(noun: str, name: str, known: Sequence[str]) -> Iterator[str]:
     yield f"unknown {noun} {name!r}."
-    close = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
-    if close:
+    if Path(name).exists():
+        yield f"It is a path: minegan-zoo inspect says what is there, and a checkpoint is taken as FAMILY={name}."
+        return
+    if close := difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5):
         yield f"Did you mean {' or '.join(map(repr, close))}?"
     else:
         yield f"Known: {', '.join(sorted(known)) or 'none'}."

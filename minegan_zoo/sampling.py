@@ -14,6 +14,7 @@ from minegan_zoo.minegan import Choose, MinedGAN
 from minegan_zoo.recorder import save_grid
 from minegan_zoo.samplers import SourceSampler
 from minegan_zoo.saved import is_model_folder, model_folder
+from minegan_zoo.settings import SourceChoice
 from minegan_zoo.sources import as_module
 
 
@@ -25,7 +26,7 @@ def sample_images(
     class_name: str | None = None,
     choose: Choose | None = None,
 ) -> Tensor:
-    """Images (n, C, H, W) in [-1, 1] of a run folder, a model folder, `hf-hub:...`, `name` or `name=weights`.
+    """Images (n, C, H, W) in [-1, 1] of a run, model or source folder, `hf-hub:...`, `name` or `name=weights`.
 
     `class_name` is one of a mined model's classes; `choose` says how it chooses its sources.
     """
@@ -39,23 +40,23 @@ def sample_images(
 
 
 def open_model(reference: str, device: str | None = None, seed: int = 0) -> MinedGAN | GeneratorSource:
-    """What a run folder, a model folder, `hf-hub:...`, `name` or `name=weights` holds, on the device, in eval mode.
+    """What a run, model or source folder, `hf-hub:...`, `name` or `name=weights` holds, on the device, in eval mode.
 
     Networks without weights are drawn at random, by `seed`.
     """
     place, folder = device_of(device), model_folder(reference)
     if is_model_folder(Path(folder)) or folder.startswith("hf-hub:"):
         return MinedGAN.load(folder).to(place)
-    if Path(reference).exists() and "=" not in reference:
+    choice = SourceChoice.parse(reference)
+    if choice.weights is None and Path(reference).exists():
         raise MineganError(
-            f"{reference} holds no mined model; a source folder is sampled as FAMILY={reference}, an unfinished run "
-            "has no model yet"
+            f"{reference} holds no model: an unfinished run has none yet, and a checkpoint is sampled as "
+            f"FAMILY={reference} (minegan-zoo inspect says which family reads it)"
         )
-    if "=" not in reference and "/" in reference:
+    if choice.weights is None and "/" in reference:
         raise MineganError(f"{reference} does not exist: give a run or model folder, or the name of a source")
-    name, _, weights = reference.partition("=")
     torch.manual_seed(seed)
-    source = load_source(name, weights or None)
+    source = load_source(choice.name, choice.weights)
     as_module(source).to(place).eval()
     return source
 

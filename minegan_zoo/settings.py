@@ -1,4 +1,6 @@
-"""What a run's configuration is made of: entries by name, sources, the trainer's own settings. May import contracts."""
+"""What a run's configuration is made of: entries by name, sources, the trainer's own settings. May import contracts,
+run_folder and weights.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from minegan_zoo.contracts import MineganError
+from minegan_zoo.run_folder import MODEL
+from minegan_zoo.weights import family_of, is_source_folder
 
 RELATIVISTIC = "relativistic"  # the option of an objective by which fakes are scored against real images
 PER_LAYER = "per_layer"  # that of a strategy by which a code is mined for every layer
@@ -32,9 +36,15 @@ class SourceChoice:
 
     @classmethod
     def parse(cls, text: str) -> SourceChoice:
-        """`name` or `name=weights`, as the command line takes it; a folder whose name holds "=" is meant as a whole."""
+        """`name`, `name=weights` or a folder, as the command line takes it: of a source, or of the run that made it.
+
+        Such a folder names its family itself. One whose name holds "=" is meant as a whole.
+        """
         name, separator, weights = text.partition("=")
         if not separator or Path(text).exists():
+            for folder in (Path(text), Path(text, MODEL)):
+                if folder.is_dir() and is_source_folder(folder):
+                    return cls(family_of(folder), str(folder))
             return cls(text)
         if not weights:
             raise MineganError(f"the source {text!r} names no weights after the equals sign")

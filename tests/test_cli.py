@@ -137,7 +137,9 @@ MISTAKES = {
     "an unknown kind": (["list", "generator"], ["unknown kind 'generator'", "generators"]),
     "an unknown name": (["info", "mpl"], ["unknown name 'mpl'", "'mlp'"]),
     "a name in capitals": (["info", "MLP"], ["unknown name 'MLP'", "'mlp'"]),
-    "sampling no model": (["sample", "images"], ["images holds no mined model"]),
+    "sampling no model": (["sample", "images"], ["images holds no model", "FAMILY=images"]),
+    "looking up a path": (["info", "images"], ["unknown name 'images'", "minegan-zoo inspect"]),
+    "mining a path": (["mine", "images/0.png", "--target", "images", *RUN], ["FAMILY=images/0.png"]),
     "sampling a family": (["sample", "progan"], ["progan=PATH"]),
     "sampling nothing": (["sample", "stylegan2.tinny"], ["'stylegan2.tiny'"]),
     "samples as no picture": (["sample", "stylegan2.tiny", "--out", "a.xyz"], ["PNG", "a.png"]),
@@ -221,6 +223,19 @@ def test_a_source_is_sampled_by_name_and_a_seed_repeats_it(run: Run, tmp_path: P
     one, two, other = ((tmp_path / f"{name}.png").read_bytes() for name in ("one", "two", "other"))
     assert one == two != other
     assert Image.open(tmp_path / "one.png").size == (2 * 17 + 1, 2 * 17 + 1)
+
+
+def test_the_folder_of_a_run_that_pretrained_is_its_source_everywhere(run: Run, images: Path, tmp_path: Path) -> None:
+    small = [f"--set={name}=16" for name in ("resolution", "z_dim", "channel_base", "channel_max")]
+    assert run("pretrain", "progan", "--images", images, "--out", "own", "--steps", "1", *small).code == 0
+    grids = []
+    for name in ("own", "own/model", "progan=own/model"):
+        assert run("sample", name, "-n", "4", "--seed", "1", "--out", "grid.png", "--device", "cpu").code == 0
+        grids.append((tmp_path / "grid.png").read_bytes())
+        shown = run("mine", name, "--target", "images", *RUN, "--dry-run")
+        assert shown.code == 0 and 'name = "progan", weights = "own/model"' in shown.out
+    assert len(set(grids)) == 1
+    assert json.loads(run("inspect", "own", "--json").out) == json.loads(run("inspect", "own/model", "--json").out)
 
 
 def test_a_dry_run_shows_what_it_would_do_and_leaves_nothing(run: Run, images: Path, tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from minegan_zoo.contracts import MineganError
 if TYPE_CHECKING:
     from minegan_zoo.config import RunConfig
 
-Sources = Annotated[list[str] | None, typer.Argument(help="NAME, NAME=WEIGHTS or an earlier run's model folder.")]
+Sources = Annotated[
+    list[str] | None, typer.Argument(help="NAME, NAME=WEIGHTS, or the folder of a source or an earlier run.")
+]
 Out = Annotated[Path | None, typer.Option(help="The run folder; the same command again resumes it.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="An option of a part, as in miner.width=256.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from minegan_zoo.weights.checkpoint import read_checkpoint
     from minegan_zoo.weights.digest import verify
-    from minegan_zoo.weights.folder import SavedSource, is_source_folder, read_source, write_source
+    from minegan_zoo.weights.folder import SavedSource, family_of, is_source_folder, read_source, write_source
     from minegan_zoo.weights.loading import load_strict
     from minegan_zoo.weights.record import Record, module_tensors
     from minegan_zoo.weights.reference import fetch
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Record",
     "SavedSource",
+    "family_of",
     "fetch",
     "is_source_folder",
     "load_strict",
@@ -35,6 +36,7 @@ _HOMES = {
     "module_tensors": "record",
     "read_checkpoint": "checkpoint",
     "SavedSource": "folder",
+    "family_of": "folder",
     "is_source_folder": "folder",
     "read_source": "folder",
     "write_source": "folder",

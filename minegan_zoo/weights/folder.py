@@ -45,6 +45,11 @@ def is_source_folder(path: Path) -> bool:
     return (path / FACTS).is_file() and (path / GENERATOR).is_file()
 
 
+def family_of(path: Path) -> str:
+    """The generator that wrote a source folder, which reads it. Raises MineganError where the folder does not say."""
+    return str(_read_facts(path / FACTS)["family"])
+
+
 def read_source(path: Path) -> SavedSource:
     """Read a source folder; half-precision tensors come back as float32. Raises MineganError on any defect."""
     facts = _read_facts(path / FACTS)
