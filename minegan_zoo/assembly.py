@@ -20,10 +20,17 @@ from minegan_zoo.critic_choice import build_critic, choose_critic, image_of_crit
 from minegan_zoo.data import ImageSet, hold_out, load_images
 from minegan_zoo.devices import device_of
 from minegan_zoo.method import Method
-from minegan_zoo.method_choice import choose_augmentation, choose_per_layer, choose_relativistic, choose_strategy
+from minegan_zoo.method_choice import (
+    choose_augmentation,
+    choose_per_layer,
+    choose_psi,
+    choose_relativistic,
+    choose_strategy,
+)
 from minegan_zoo.mined_source import title_of
-from minegan_zoo.minegan import MinedGAN, Recipe
+from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.optimizers import check_rates
+from minegan_zoo.recipe import Recipe
 from minegan_zoo.saved import build_miner, mined_spaces, open_any, takes_classes
 from minegan_zoo.sources import (
     as_module,
@@ -109,6 +116,7 @@ def assemble(
     config, images = _settle_labels(config, images, strategy, notes)
     images, held_out = hold_out(images, config.training.hold_out, config.seed)
     config, per_layer = choose_per_layer(config, len(images), strategy, sources, notes)
+    config = choose_psi(config, len(images), strategy, sources, notes)
     config = choose_augmentation(config, len(images), strategy, stages, notes)
     if held_out is None and any(stage.until for stage in stages):
         notes.append("no target image is held out, so no rule can end a stage: each takes all of its steps")
@@ -196,6 +204,7 @@ def _build_model(
         target=images.origin,
         choose=config.choose,
         per_layer=per_layer,
+        psi=1.0 if config.training.psi is None else config.training.psi,
     )
     miners = [build_miner(recipe, source, noise_dim, num_classes) for source in sources] if strategy.mines else []
     for miner, source in zip(miners, sources, strict=False):

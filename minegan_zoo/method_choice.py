@@ -1,4 +1,4 @@
-"""What the strategy takes where the run does not say: its miner, codes, augmentation, relativistic scores.
+"""What the strategy takes where the run does not say: its miner, codes, augmentation, relativistic scores, psi.
 
 May import contracts, registry, settings and config.
 """
@@ -56,6 +56,25 @@ def choose_per_layer(
         why = "no source takes a code for every layer" if able else f"the miner {config.miner.name!r} does not go by it"
         notes.append(f"strategy.{PER_LAYER} changes nothing: {why if wanted else 'nothing is mined'}")
     return replace(config, strategy=Choice(config.strategy.name, {**options, PER_LAYER: taken})).checked(), taken
+
+
+def choose_psi(
+    config: RunConfig,
+    images: int,
+    strategy: Strategy,
+    sources: Sequence[GeneratorSource],
+    notes: list[str],
+) -> RunConfig:
+    """With what samples' base noise is multiplied with, as the strategy has it where the run leaves that open."""
+    if config.training.psi is not None:
+        return config
+    psi = float(strategy.psi(sources, images))
+    if psi != 1:
+        notes.append(
+            f"{config.strategy.name} draws samples from base noise {psi:g} times as wide as what it trains on "
+            "(--set training.psi=1: from the same)"
+        )
+    return replace(config, training=replace(config.training, psi=psi))
 
 
 def choose_augmentation(

@@ -1,15 +1,14 @@
 """`MinedGAN`: sources + miners + selector as one generator.
 
-May import contracts, compiling, draws, modes, sources and saved.
+May import contracts, compiling, draws, modes, recipe, sources and saved.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -27,32 +26,11 @@ from minegan_zoo.contracts import (
 )
 from minegan_zoo.draws import Draw, Fakes, Made
 from minegan_zoo.modes import evaluating
+from minegan_zoo.recipe import Choose, Recipe
 from minegan_zoo.sources import DroppedSource, as_module, code_from_noise, key_set, to_image
 
-Choose = Literal["probability", "winner"]
-"""How a sample chooses its source: by the selector's probabilities, or the one that the critic scores best."""
 CHUNK = 64
 """How many images are synthesised at once when sampling."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The registry calls that rebuild a model's parts, and what the model was made for."""
-
-    miner: str
-    miner_options: Mapping[str, Any]
-    selector: str
-    selector_options: Mapping[str, Any]
-    critic: str
-    critic_options: Mapping[str, Any]
-    adopted: int | None
-    """The source whose discriminator the critic is; None for a critic of its own."""
-    strategy: str = ""
-    target: str = ""
-    choose: Choose = "probability"
-    """How samples choose their source unless they are told."""
-    per_layer: bool = False
-    """Whether the miners make a code for every layer, where miner and source allow that."""
 
 
 class MinedGAN(nn.Module):
@@ -101,6 +79,11 @@ class MinedGAN(nn.Module):
         return self._critic.value
 
     @property
+    def psi(self) -> float:
+        """What the base noise of samples is multiplied with unless they are told."""
+        return self.recipe.psi if self.recipe else 1.0
+
+    @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
@@ -115,19 +98,28 @@ class MinedGAN(nn.Module):
         u: Tensor | None = None,
         labels: Tensor | None = None,
         choose: Choose | None = None,
+        psi: float | None = None,
     ) -> Tensor:
         """Images (n, C, H, W), float32, canonical, clamped to [-1, 1], on the CPU.
 
-        u (n, noise_dim) ~ N(0, I) unless it is given, and every row draws its source by the selector's probabilities;
-        `choose="winner"` takes the source that the critic scores best for its u instead (after `max`, whose miners are
-        trained only where they win). `labels` (n,) index `class_names`; drawn where they are not given. The same seed
-        gives the same images; without one, u given means seed 0, else the draw is fresh.
+        u (n, noise_dim) ~ N(0, psi^2 I) unless it is given, and every row draws its source by the selector's
+        probabilities; `choose="winner"` takes the source that the critic scores best for its u instead (after `max`,
+        whose miners are trained only where they win). psi below 1 trades diversity for fidelity, as truncation does
+        (BigGAN, arXiv 1809.11096, section 3.1), above 1 the reverse, but where a source normalises z; None: the
+        model's own. `labels` (n,) index `class_names`; drawn where they are not given. The same seed gives the same
+        images; without one, u given means seed 0, else the draw is fresh.
         """
         if u is not None and tuple(u.shape) != (n, self.noise_dim):
             raise MineganError(f"u must be of shape ({n}, {self.noise_dim}), not {tuple(u.shape)}")
+        if psi is not None and (u is not None or not 0 <= psi < math.inf):
+            raise MineganError(
+                f"psi is at least 0 and for noise that is drawn, not {psi}{' beside u' * (u is not None)}"
+            )
         rng = Generator().manual_seed(seed or 0)
         if seed is None and u is None:
             rng.seed()
+        if u is None:
+            u = torch.randn(n, self.noise_dim, generator=rng) * (self.psi if psi is None else psi)
         draw = self.draw(n, rng, u=u, labels=labels)
         chosen = self.choose_sources(draw, rng, choose or (self.recipe.choose if self.recipe else "probability"))
         images = torch.empty(n, self.image.channels, self.image.resolution, self.image.resolution)

@@ -20,5 +20,5 @@ def run_of(model: MinedGAN, method: Method, target: TargetBatches, rng: Generato
 
     return Run(
         model.sources, model.miners, method.critic, model.selector, rng, model.noise_dim, target.images, target.labels,
-        model.image, sample, undone,
+        model.image, sample, undone, model.psi,
     )  # fmt: skip

@@ -10,7 +10,8 @@ from torch import Generator, Tensor
 from minegan_zoo.api import load_source
 from minegan_zoo.contracts import GeneratorSource, MineganError
 from minegan_zoo.devices import device_of
-from minegan_zoo.minegan import Choose, MinedGAN
+from minegan_zoo.minegan import MinedGAN
+from minegan_zoo.recipe import Choose
 from minegan_zoo.recorder import save_grid
 from minegan_zoo.samplers import SourceSampler
 from minegan_zoo.saved import is_model_folder, model_folder
@@ -25,17 +26,19 @@ def sample_images(
     device: str | None,
     class_name: str | None = None,
     choose: Choose | None = None,
+    psi: float | None = None,
 ) -> Tensor:
     """Images (n, C, H, W) in [-1, 1] of a run, model or source folder, `hf-hub:...`, `name` or `name=weights`.
 
-    `class_name` is one of a mined model's classes; `choose` says how it chooses its sources.
+    `class_name` is one of a mined model's classes; `choose` says how it chooses its sources, `psi` how wide its base
+    noise is.
     """
     fresh = Generator().seed() if seed is None else seed
     model = open_model(reference, device, fresh)
     if isinstance(model, MinedGAN):
-        return model.sample(n, seed, labels=_labels(model, class_name, n), choose=choose)
-    if class_name is not None or choose is not None:
-        raise MineganError(f"a class or a choice of sources is for mined models, and {reference} is none")
+        return model.sample(n, seed, labels=_labels(model, class_name, n), choose=choose, psi=psi)
+    if (class_name, choose, psi) != (None, None, None):
+        raise MineganError(f"a class, a choice of sources and psi are for mined models, and {reference} is none")
     return SourceSampler(model).sample(n, fresh)
 
 

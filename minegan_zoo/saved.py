@@ -26,8 +26,9 @@ from minegan_zoo.adoption import ProjectionCritic, adopt_critic, inner_critic
 from minegan_zoo.atomic import written_aside
 from minegan_zoo.contracts import Critic, GeneratorSource, ImageSpec, LoadedFrom, MineganError
 from minegan_zoo.mined_source import MinedSource
-from minegan_zoo.minegan import MinedGAN, Recipe
+from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.options import check_options
+from minegan_zoo.recipe import Recipe
 from minegan_zoo.run_folder import MODEL
 from minegan_zoo.sources import DroppedSource, as_module, key_set, load_source, open_source, save_source
 from minegan_zoo.weights import fetch, load_strict

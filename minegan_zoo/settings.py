@@ -83,6 +83,8 @@ class Training:
     """Run sources and critic through `torch.compile`, where it works."""
     channels_last: bool = False
     """Keep convolutions' memory in channels-last order."""
+    psi: float | None = None
+    """What the base noise of the model's samples is multiplied with; left open, as the strategy has it."""
     hold_out: float = 0.1
     """Share of the target images that is never trained on, where there are at least 20: to watch memorisation, and for
     rules that end a stage."""
@@ -94,14 +96,18 @@ class Training:
     """Images generated for each FID in the report; 0 leaves it out."""
 
     def computed(self) -> Training:
-        """With the defaults of all that says how a run is carried out and recorded, not what it computes."""
+        """With the defaults of all that says how a run is carried out and recorded, not what it computes.
+
+        Samples as wide as what was trained on are those of a run that does not say.
+        """
         usual = Training()
-        return replace(self, **{name: vars(usual)[name] for name in CARRIED_OUT})
+        psi = None if self.psi == 1 else self.psi
+        return replace(self, psi=psi, **{name: vars(usual)[name] for name in CARRIED_OUT})
 
     def check(self) -> None:
         """MineganError where a value is out of its range."""
         least = {"state_every": 1, "samples_every": 1, "log_every": 1, "batch_per_device": 1, "ema_images": 0}
-        for name, bound in (least | {"watch_every": 0, "fid_samples": 0, "ema_rampup": 0.0}).items():
+        for name, bound in (least | {"watch_every": 0, "fid_samples": 0, "ema_rampup": 0.0, "psi": 0.0}).items():
             value = vars(self)[name]
             if value is not None and not value >= bound:
                 raise MineganError(f"training.{name} must be at least {bound}, not {value}")

@@ -59,9 +59,10 @@ IMPORTS = {
     "report": "run_folder results wording account curves provenance",
     "samplers": "contracts pixels",
     "modes": "",
-    "minegan": "contracts compiling sources draws modes saved",
+    "recipe": "",
+    "minegan": "contracts compiling sources draws modes recipe saved",
     "mined_source": "contracts registry sources adoption minegan run_folder",
-    "saved": "contracts options registry atomic weights run_folder sources adoption minegan mined_source",
+    "saved": "contracts options registry atomic weights run_folder sources adoption recipe minegan mined_source",
     "converting": "contracts registry run_folder weights sources saved",
     "averages": "minegan",
     "overlap": "contracts data",
@@ -73,8 +74,8 @@ IMPORTS = {
     "critic_choice": "contracts registry sources adoption config data devices nearest_source",
     "method_choice": "contracts registry settings config",
     "assembly": (
-        "contracts registry method sources config data devices minegan mined_source critic_choice method_choice "
-        "optimizers saved"
+        "contracts registry method sources config data devices recipe minegan mined_source critic_choice "
+        "method_choice optimizers saved"
     ),
     "undoing": "contracts minegan modes",
     "alone": "contracts minegan",
@@ -91,7 +92,7 @@ IMPORTS = {
         "devices data batches watch extractors report minegan evaluation saved gallery assembly trainer"
     ),
     "api": "contracts run_folder config minegan evaluation saved running",
-    "sampling": "contracts settings sources recorder samplers devices minegan saved api",
+    "sampling": "contracts settings sources recorder samplers devices recipe minegan saved api",
     "commands": "contracts registry config converting demo records running api sampling",
     "cli": "contracts commands",
     "__init__": "contracts registry minegan api",

@@ -65,6 +65,17 @@ def test_a_row_is_of_the_scores_that_its_strategy_takes() -> None:
     assert not relativistic("fashion-off", "minegan") and not relativistic("digits-two", "minegan")
 
 
+def test_a_row_is_of_the_width_of_noise_that_its_strategy_draws() -> None:
+    def wide(task: str, method: str, source: str = "") -> bool:
+        return "psi = 1.12" in settings_of(Spec(task, method, 100, 0, 400, source), FULL)
+
+    assert wide("fashion-off", "minegan") and wide("fashion-two", "minegan", "others")
+    assert wide("fashion-off", "transfergan+wide")
+    assert not wide("fashion-two", "minegan") and not wide("digits-off", "minegan")
+    assert not wide("fashion-off", "minegan-noft") and not wide("fashion-off", "transfergan")
+    assert not wide("fashion-off", "minegan-paper")
+
+
 def test_one_row_of_the_whole_grid_is_found_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -89,6 +89,7 @@ METHODS: Mapping[str, Method] = {
             "strategy.finetune_miner_lr": 2e-3,
             "strategy.freeze_lower": False,
             "objective.relativistic": False,
+            "training.psi": 1.0,
         },
     ),
     **{
@@ -100,6 +101,7 @@ METHODS: Mapping[str, Method] = {
     "transfergan+relativistic+fast-critic": Method(
         "transfergan", {}, {"objective.relativistic": True, "strategy.critic_lr": 4e-3}
     ),
+    "transfergan+wide": Method("transfergan", {}, {"training.psi": 1.12}),
     **{
         f"{name}/{selector}": Method(name, {"selector": selector})
         for name in ("minegan", "minegan-noft")
@@ -213,6 +215,8 @@ CORE = (
     Block(("digits-off", "digits-on"), ("transfergan+relativistic",)),
     # and this, where mining is undone: its critic learns twice as fast
     Block(("digits-off",), ("transfergan+relativistic+fast-critic",)),
+    # and this, of a BigGAN: samples are drawn from wider noise
+    Block(("fashion-off",), ("transfergan+wide",)),
     Block(GARMENT_MULTI, ("minegan", "minegan-noft")),
     Block(GARMENT_MULTI, ("minegan", "minegan-noft"), alone=True),
     Block(("fashion-two",), ("minegan/max", "minegan-noft/max")),
@@ -223,7 +227,7 @@ CORE = (
 FULL = (
     *CORE,
     Block(OFF, tuple(name for name in METHODS if "/" not in name), (10, 100, 1000)),
-    Block(ON, (*OWN, *BASELINES, *RIVALS, "transfergan+relativistic"), (10, 100, 1000)),
+    Block(ON, (*OWN, *BASELINES, *RIVALS, "transfergan+relativistic", "transfergan+wide"), (10, 100, 1000)),
     Block(MULTI, ("minegan", "minegan-noft", *(name for name in METHODS if "/" in name)), (10, 100, 1000)),
     Block(MULTI, ("minegan", "minegan-noft", "transfergan"), (10, 100, 1000), alone=True),
 )

@@ -18,7 +18,7 @@ from minegan_zoo.contracts import GeneratorSource
 from minegan_zoo.data import ImageSet, count_held_out
 from minegan_zoo.extractors import load_extractor
 from minegan_zoo.gallery import Gallery
-from minegan_zoo.method_choice import choose_per_layer, choose_relativistic
+from minegan_zoo.method_choice import choose_per_layer, choose_psi, choose_relativistic
 from minegan_zoo.metrics import METRICS, Evidence
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.pixels import to_uint8
@@ -76,8 +76,8 @@ def settings_of(spec: Spec, protocol: Protocol) -> str:
     """What of its configuration a run's numbers depend on.
 
     Not where sources lie, nor how often it is recorded; nor what selects among several, where there is one. With the
-    augmentation that the strategy takes for so many images, the scores that it takes for such a critic, and whether a
-    code is mined for every layer.
+    augmentation that the strategy takes for so many images, the scores that it takes for such a critic, whether a code
+    is mined for every layer, and how wide samples' noise is.
     """
     config = configure(spec, protocol, Path())
     strategy = registry.strategies.create(config.strategy.name, **config.strategy.options)
@@ -85,6 +85,7 @@ def settings_of(spec: Spec, protocol: Protocol) -> str:
     images = spec.shots - count_held_out(spec.shots, config.training.hold_out)
     sources = [_untrained(protocol.recipes[name]) for name in spec.sources[: None if strategy.mines else 1]]
     config, _ = choose_per_layer(config, images, strategy, sources, [])
+    config = choose_psi(config, images, strategy, sources, [])
     critic = sources[0].own_critic() if config.critic.name == "source" else None
     if critic is not None:
         config = choose_relativistic(config, images, strategy, critic, [])

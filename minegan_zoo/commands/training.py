@@ -150,12 +150,15 @@ def sample(
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same images.")] = None,
     class_: Annotated[str | None, typer.Option("--class", help="One of the model's classes.")] = None,
     choose: Choose = None,
+    psi: Annotated[
+        float | None, typer.Option(min=0, help="Less than 1: fidelity for diversity; more: the reverse.")
+    ] = None,
     device: Device = None,
 ) -> None:
     """Write samples of a mined model, or of a source as it is."""
     from minegan_zoo.sampling import sample_images, write_samples
 
-    images = sample_images(model, n, seed, device, class_, choose.value if choose else None)
+    images = sample_images(model, n, seed, device, class_, choose.value if choose else None, psi)
     say(f"wrote {write_samples(images, out, separate=separate)}")
 
 

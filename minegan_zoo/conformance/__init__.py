@@ -43,6 +43,7 @@ SOURCE_RULES = (
     generators.check_frozen_groups_stay,
     generators.check_critic_scores,
     generators.check_critic_groups,
+    generators.check_finetuned_psi,
     generators.check_deepcopy_shares_critic,
 )
 SELECTOR_RULES = (

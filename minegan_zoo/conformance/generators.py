@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import torch
 from torch import Tensor
@@ -170,6 +171,17 @@ def check_critic_groups(source: GeneratorSource) -> None:
     if lower != groups[: len(lower)] or lower == groups:
         fix = "name the first of the groups, in their order, and not all: something has to learn"
         raise RuleBroken(f"lower_groups are {lower}, of {groups}", fix)
+
+
+def check_finetuned_psi(source: GeneratorSource) -> None:
+    """finetuned_psi is a positive number; other than 1, z of another length gives other images."""
+    psi = source.finetuned_psi
+    if not 0 < psi < math.inf:
+        raise RuleBroken(f"finetuned_psi is {psi}", "say how much wider base noise is better drawn, or leave it at 1")
+    code = draw(source, 2)
+    longer = {name: value * psi if name == "z" else value for name, value in code.items()}
+    if psi != 1 and close(paint(source, code), paint(source, longer)):
+        raise RuleBroken(f"finetuned_psi is {psi}, and z that much longer gives the same images", "leave it at 1")
 
 
 def check_deepcopy_shares_critic(source: GeneratorSource) -> None:

@@ -116,6 +116,8 @@ class Run:
     probabilities, and its code."""
     undone: bool = False
     """An earlier stage's mining was undone: the miner makes the source's own samples, and is not trained."""
+    psi: float = 1.0
+    """What the base noise of samples will be multiplied with."""
 
 
 class Strategy(ABC):
@@ -161,6 +163,10 @@ class Strategy(ABC):
         It is asked for objectives with an option `relativistic: bool | None = None`; `images` as in `augmentation`.
         """
         return False
+
+    def psi(self, sources: Sequence[GeneratorSource], images: int) -> float:
+        """What samples' base noise is multiplied with where the run leaves that open; `images` as in `augmentation`."""
+        return 1.0
 
     def prepare(self, stage: Stage, run: Run) -> None:  # noqa: B027 - most strategies change nothing
         """Called before a stage begins; may change modules in place.

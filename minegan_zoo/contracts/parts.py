@@ -52,6 +52,9 @@ class GeneratorSource(ABC):
     """Whose format the weights came in, in a few words; set by the family's builder."""
     lr_scale: float = 1.0
     """What learning rates are multiplied with for this network: 1 where its own are equalized (Karras et al., 2018)."""
+    finetuned_psi: float = 1.0
+    """How much wider base noise is better drawn once it is finetuned, which narrows what it makes of its prior, where
+    that was measured; 1 also where the length of z is lost on it. (BigGAN's truncation trick, the other way round.)"""
 
     @abstractmethod
     def prior(self, n: int, keys: frozenset[str], rng: Generator) -> dict[str, Tensor]:

@@ -33,6 +33,7 @@ class BigGAN(nn.Module, GeneratorSource):
     """
 
     lr_scale = 1 / 16
+    finetuned_psi = 1.12
 
     def __init__(self, plan: GeneratorPlan, critic: Discriminator | None = None, truncation: float = 1.0) -> None:
         super().__init__()
