@@ -40,7 +40,9 @@ def minegan(
     own distance was shortened the most, as a share, goes on alone (with the selector `partition`, without classes, with
     5 to 5000 training images); `code_prior`: the weight of the regulariser of that name;
     `freeze_lower`: while one source is finetuned without classes, its critic's lower layers stay as they are where its
-    family says so (ProGAN; FreezeD, arXiv 2002.10964);
+    family says so (ProGAN; FreezeD, arXiv 2002.10964). A lone source of 20 training images or more whose family says so
+    (BigGAN) learns 5/3 as fast as that, and samples are drawn from base noise 1.12 times as wide as what it trains on,
+    unless `training.psi` is said;
     `per_layer`: mine a code for every layer, as `minegan-noft` does (not unless it is said; never undone);
     `plateau`: end a stage (finetuning, mostly: mining is short) early when held-out images are no longer approached.
     """

@@ -44,7 +44,8 @@ class MineGAN(Strategy):
     the target one is finetuned, for all would share the steps; the critic of one source keeps its
     `lower_groups` while that is finetuned (FreezeD, arXiv 2002.10964), and scores fakes against real images where its
     family asks for that (R3GAN, arXiv 2501.05441); and a critic that has fewer than `FEW_IMAGES` to know by heart sees
-    them shifted (DiffAugment's translation, arXiv 2006.10738; docs/defaults.md).
+    them shifted (DiffAugment's translation, arXiv 2006.10738); a lone source whose family says that it had better be
+    drawn from wider noise once it is finetuned (BigGAN) is, and learns faster (docs/defaults.md).
     """
 
     mine_share: float
