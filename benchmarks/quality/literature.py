@@ -18,7 +18,7 @@ from minegan_zoo import registry
 from minegan_zoo.config import Choice, RunConfig
 from minegan_zoo.contracts import MineganError
 from minegan_zoo.critic_choice import image_of_critic
-from minegan_zoo.method_choice import choose_relativistic
+from minegan_zoo.method_choice import choose_psi, choose_relativistic
 from minegan_zoo.minegan import MinedGAN
 from minegan_zoo.recorder import read_events
 from minegan_zoo.sources import canonical_image, noise_dim_of
@@ -100,7 +100,7 @@ def measure(name: str, run: Path, results: Path, recipes: Sequence[Recipe] | Non
 
     config, wanted = RunConfig.read(run / "config.toml"), RunConfig.read(setting(name).run).checked()
     model = mz.MinedGAN.load(run)
-    wanted = _with_own_scores(wanted, config, run, model)
+    wanted = _with_own_choices(wanted, config, run, model)
     others = [part for part in config.differences(wanted) if not _is_free(part, config, wanted, model)]
     records: dict[str, Any] = {}
     for recipe in setting(name).recipes if recipes is None else recipes:
@@ -136,13 +136,12 @@ def _augmented(config: RunConfig, run: Path) -> str:
     return "" if chosen == own else f"+{chosen}"
 
 
-def _with_own_scores(wanted: RunConfig, config: RunConfig, run: Path, model: MinedGAN) -> RunConfig:
-    """A setting's file with scores relativistic or not, as the run's strategy has them by itself there."""
-    if model.critic is None:
-        return wanted
+def _with_own_choices(wanted: RunConfig, config: RunConfig, run: Path, model: MinedGAN) -> RunConfig:
+    """A setting's file with samples as wide, and scores relativistic or not, as the run's strategy has them there."""
     strategy = registry.strategies.create(config.strategy.name, **config.strategy.options)
     strategy.for_sources(len(model.sources))
-    return choose_relativistic(wanted, _images_of(run), strategy, model.critic, [])
+    wanted = choose_psi(wanted, _images_of(run), strategy, model.sources, [])
+    return choose_relativistic(wanted, _images_of(run), strategy, model.critic, []) if model.critic else wanted
 
 
 def _images_of(run: Path) -> int:
