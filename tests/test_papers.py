@@ -141,6 +141,25 @@ def test_scores_are_the_methods_own(
     assert set(content["differs"]) == {"steps", "batch"} | other
 
 
+@pytest.mark.parametrize(
+    ("changed", "other"),
+    [
+        ([], set()),
+        (["--set", "training.psi=1"], {"training.psi"}),
+        (["--strategy", "transfergan"], set()),
+        (["--strategy", "transfergan", "--set", "training.psi=1.12"], {"training.psi"}),
+    ],
+)
+def test_samples_are_as_wide_as_the_method_has_them(
+    changed: list[str], other: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a BigGAN and no few images `minegan` draws them wider by itself, plain finetuning does not."""
+    monkeypatch.chdir(tmp_path)
+    lay_out("imagenet-bedroom-1000", tmp_path, 25)
+    content = run_and_measure("imagenet-bedroom-1000", changed, tmp_path, monkeypatch)
+    assert set(content["differs"]) == {"steps", "batch"} | other
+
+
 def run_and_measure(name: str, changed: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     quick = ["--steps", "1", "--batch", "2", "--set", "training.trackers=", "--set", "training.watch_every=0"]
     command = ["minegan-zoo", "mine", "--config", str(SETTINGS[name].run), "--out", "run", "--device", "cpu"]
